@@ -1,0 +1,68 @@
+"""Everything that can go wrong, as one tree.
+
+    VintageColorizerError
+    ├── InputError            the file given cannot be colored
+    │   ├── UnreadableError       empty, damaged, or not a picture or film at all
+    │   ├── UnsupportedError      a format or variant that is not read
+    │   └── TooLargeError         over the byte or pixel limit
+    ├── OutputError           the result cannot be written
+    │   ├── OutputExistsError     something else already has that name
+    │   └── DiskFullError         no space left
+    ├── OptionError           an option or a combination of options is wrong
+    ├── MissingError          weights or an optional package are not there
+    ├── WeightsError          a weights or network file is damaged, dangerous or of another network
+    └── EngineError           the network failed: out of memory, not a number
+
+Every message is one sentence that says what happened, to which file, and what to do.
+The library raises; only the command line prints and exits.
+"""
+
+from __future__ import annotations
+
+
+class VintageColorizerError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class InputError(VintageColorizerError):
+    """The input cannot be colored."""
+
+
+class UnreadableError(InputError):
+    """The input is empty, damaged or not what its name says."""
+
+
+class UnsupportedError(InputError):
+    """The input is of a format or variant that is not read."""
+
+
+class TooLargeError(InputError):
+    """The input is over a byte or pixel limit."""
+
+
+class OutputError(VintageColorizerError):
+    """The result cannot be written."""
+
+
+class OutputExistsError(OutputError):
+    """A file that is not this result already has the output's name."""
+
+
+class DiskFullError(OutputError):
+    """No space is left where the result should go."""
+
+
+class OptionError(VintageColorizerError):
+    """An option, or a combination of options, is wrong."""
+
+
+class MissingError(VintageColorizerError):
+    """Weights or an optional package are needed and not there."""
+
+
+class WeightsError(VintageColorizerError):
+    """A weights or network file is damaged, dangerous or not of the expected network."""
+
+
+class EngineError(VintageColorizerError):
+    """The network could not compute: out of memory, or not a number."""
