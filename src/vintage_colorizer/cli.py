@@ -99,13 +99,16 @@ def photo(
     options: PhotoOptions,
     job: JobOptions,
     *,
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, folders, or '-' for standard input.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="A file or a folder; NAME-color.EXT beside the source by default.")
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
     ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Color a demo picture, demo.jpg, made in this folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -113,6 +116,7 @@ def photo(
     from vintage_colorizer import commands
 
     console = commands.Console(quiet)
+    paths = commands.inputs(paths or [], demo, console)
     if try_factors is not None:
         commands.try_render_factors(paths, out, try_factors, options, console)
     elif paths == [Path("-")]:

@@ -25,6 +25,7 @@ from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import atomic_write, format_of_suffix, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
+DEMO_FILE = "demo.jpg"
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 
 
@@ -95,6 +96,22 @@ class FileProgress:
             self._last_line = time.monotonic()
             left = f", {(self.total - self.done) * seconds / self.done:.0f} s left" if self.total else ""
             self._plain.say(f"{self.done} of {self.total or 'many'} files{left}")
+
+
+def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
+    """The paths given, or the demo picture, which is put into the current folder unless it is there."""
+    if bool(paths) == demo:
+        raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
+    if not demo:
+        return paths
+    picture = Path(DEMO_FILE)
+    if not picture.exists():
+        from vintage_colorizer.demo import demo_picture
+
+        with atomic_write(picture) as file:
+            demo_picture().save(file, "JPEG", quality=95)
+        console.say(f"Wrote {picture}, a grey picture to try things on.")
+    return [picture]
 
 
 def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
