@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -57,7 +58,7 @@ def test(arguments: list[str]) -> int:
 
 def set_up(extras: list[str]) -> None:
     """Make the virtual environment and install the package, unless that is done."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "folder": str(ROOT),  # a virtual environment does not survive being moved
         "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
         "extras": sorted(extras),
@@ -72,13 +73,12 @@ def set_up(extras: list[str]) -> None:
     size = "several GB, PyTorch among them" if "train" in wanted["extras"] else "about 150 MB"
     print(f"Setting up .venv, once (it downloads {size}) ...", file=sys.stderr, flush=True)
     target = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if run(*pip, "--editable", target) != 0:
-        sys.exit("The packages could not be installed; see the lines above, check the network and run this again.")
+    if run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--editable", target) != 0:
+        sys.exit("The packages could not be installed; see above, check the network and run this again.")
     STAMP.write_text(json.dumps(wanted), encoding="utf-8")
 
 
-def read_stamp() -> dict[str, object]:
+def read_stamp() -> dict[str, Any]:
     """What was installed, or nothing."""
     try:
         return json.loads(STAMP.read_text(encoding="utf-8")) if PYTHON.exists() else {}

@@ -68,7 +68,7 @@ def _levels(plane: Plane) -> NDArray[np.uint8]:
 
 
 def _noise(height: int, width: int, octaves: int, random: np.random.Generator, stretch: float = 1) -> Plane:
-    """Fractal noise, height x width, about -1..1: smooth random planes, each twice as fine and half as strong."""
+    """Fractal noise, height x width, about -1..1: smooth planes, each twice as fine and half as strong."""
     total = np.zeros((height, width))
     for octave in range(octaves):
         cells = 2 ** (octave + 1)
