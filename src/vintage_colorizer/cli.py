@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,8 @@ def weights_list() -> None:
 
 def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
+    # Our matrix products are small: threads inside each would only get in the way of those between photos.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

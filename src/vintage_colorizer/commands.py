@@ -22,7 +22,8 @@ from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import atomic_write, format_of_suffix, read_photo
+from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.photos import output_format, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
 DEMO_FILE = "demo.jpg"
@@ -40,11 +41,11 @@ class Console:
     def say(self, text: str) -> None:
         """Print a line of information."""
         if not self.quiet:
-            self._rich.print(printable(text), markup=False)
+            self._rich.print(readable_name(text), markup=False)
 
     def complain(self, text: str) -> None:
         """Print a line about a failure, even when quiet."""
-        self._rich.print(printable(text), markup=False, style="red")
+        self._rich.print(readable_name(text), markup=False, style="red")
 
     @contextmanager
     def progress(self, several: bool) -> Iterator[FileProgress]:
@@ -190,7 +191,7 @@ def try_render_factors(
         raise OptionError("--try makes a sheet of one photo; name a single picture.")
     source = paths[0]
     target = out or source.with_name(f"{source.stem}-try.jpg")
-    format = format_of_suffix(target)
+    format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
     colorizer = Colorizer(options)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
@@ -198,7 +199,7 @@ def try_render_factors(
     sheet = contact_sheet(
         [(_label(variant, result.render_factor), result.image) for variant, result in zip(variants, results, strict=True)]
     )
-    with atomic_write(target) as file:
+    with atomically(target) as file:
         sheet.save(file, format, quality=95)
     console.say(f"Wrote {target}.")
 
@@ -236,14 +237,6 @@ def list_networks() -> list[str]:
         f"{name:10} {'ready' if row.path.is_file() else 'missing':8} {row.about} (license: {row.license})"
         for name, row in catalog.NETWORKS.items()
     ]
-
-
-def printable(text: str) -> str:
-    """The text with control characters and bytes that are not text escaped, so that a file name cannot garble the screen."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
 
 
 def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
