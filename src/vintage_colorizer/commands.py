@@ -109,7 +109,7 @@ def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
     if not picture.exists():
         from vintage_colorizer.demo import demo_picture
 
-        with atomic_write(picture) as file:
+        with atomically(picture) as file:
             demo_picture().save(file, "JPEG", quality=95)
         console.say(f"Wrote {picture}, a grey picture to try things on.")
     return [picture]
