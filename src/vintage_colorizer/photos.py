@@ -165,7 +165,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
         metadata, dropped = checked(_metadata(opened))
         metadata = replace(metadata, exif=upright(metadata.exif, turn >= 5))
         converted, note = icc.to_srgb(pixels, _profile(opened))
-        unchanged = converted is pixels and turn == 1
+        on_grid = converted is pixels and _keeps_grid(turn, *opened.size)
         notes += [*([note] if note else []), *dropped, *_frame_notes(opened)]
         return Photo(
             pixels=_turned(converted, turn),
@@ -173,7 +173,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             format=opened.format,
             metadata=metadata,
             notes=tuple(notes),
-            luma_table=_luma_table(opened, unchanged),
+            luma_table=_luma_table(opened, on_grid, turn >= 5),
             lossless=b"VP8L" in _head(opened) if opened.format == "WEBP" else True,
             compressed=opened.layout.compressed if opened.layout else True,
         )
@@ -405,7 +405,13 @@ def _frame_notes(opened: _Opened) -> list[str]:
     return ["Only the first of the several pictures in the file is colored."] if several else []
 
 
-def _luma_table(opened: _Opened, unchanged: bool) -> tuple[int, ...] | None:
+def _keeps_grid(turn: int, width: int, height: int) -> bool:
+    """Whether the 8 x 8 blocks of a JPEG are still whole after a turn; a mirrored side must end with one."""
+    mirrored_x, mirrored_y = turn in (2, 3, 7, 8), turn in (3, 4, 6, 7)
+    return not (mirrored_x and width % 8) and not (mirrored_y and height % 8)
+
+
+def _luma_table(opened: _Opened, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
     """The luma quantization of a JPEG source, or None where it has none or stores no luma."""
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -416,7 +422,7 @@ def _luma_table(opened: _Opened, unchanged: bool) -> tuple[int, ...] | None:
     if image.mode not in ("L", "RGB") or opened.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:
         return None
     table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-    return encoders.luma_table(tuple(table), unchanged) if table else None
+    return encoders.luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 # --- Metadata -------------------------------------------------------------------------------------------
