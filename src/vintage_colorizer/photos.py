@@ -198,7 +198,7 @@ def _open(
     source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
 ) -> Iterator[_Opened]:
     if isinstance(source, Image.Image):
-        opened = _Opened("The picture", source.format or "PNG", None, source)
+        opened = _Opened("The input", source.format or "PNG", None, source)
         _check_pixels(opened, max_megapixels)
         yield opened
         return
@@ -212,15 +212,15 @@ def _open(
 def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[IO[bytes], str]]:
     """The source as a seekable file within the byte limit, and its name for messages."""
     if isinstance(source, bytes):
-        yield io.BytesIO(source), "The picture"
+        yield io.BytesIO(source), "The input"
     elif isinstance(source, (str, os.PathLike)):
         name = readable_name(source)
         with _regular_file(source, name) as file:
             yield file, name
     else:
         data = source.read(MAX_BYTES + 1)
-        _check_bytes(len(data), "The picture")
-        yield io.BytesIO(data), "The picture"
+        _check_bytes(len(data), "The input")
+        yield io.BytesIO(data), "The input"
 
 
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
