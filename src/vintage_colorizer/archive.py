@@ -19,13 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
     InputError,
     OptionError,
-    OutOfMemoryError,
     OutputExistsError,
     VintageColorizerError,
 )
@@ -161,8 +160,8 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     except VintageColorizerError as error:
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
     except MemoryError:
-        error = OutOfMemoryError(f"There is not enough memory for {path}; color it alone or on a larger machine.")
-        return Outcome(path, "failed", str(error), seconds=_rounded(start))
+        reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
+        return Outcome(path, "failed", reason, seconds=_rounded(start))
 
 
 def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
@@ -235,7 +234,7 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
     origin.protect(target)
     if target.is_dir():
         raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
-    wanted = fingerprint(origin.identity, options, options.look or "stable", colorizer.engine(options).info)
+    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:

@@ -69,9 +69,7 @@ def _parameter(name: str, field: Any) -> inspect.Parameter:
     )
     kind = bool if flag else str | None
     default = False if flag else None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _metavar(annotation: Any) -> str:
@@ -104,7 +102,8 @@ def photo(
         list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A file or a folder; NAME-color.EXT beside the source by default.")
+        Path | None,
+        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")

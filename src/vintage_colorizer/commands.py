@@ -21,8 +21,8 @@ from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
-from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import output_format, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
@@ -196,9 +196,8 @@ def try_render_factors(
     colorizer = Colorizer(options)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
     results = [colorizer.color(photo, variant) for variant in variants]
-    sheet = contact_sheet(
-        [(_label(variant, result.render_factor), result.image) for variant, result in zip(variants, results, strict=True)]
-    )
+    labels = [_label(variant, result.render_factor) for variant, result in zip(variants, results, strict=True)]
+    sheet = contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
     with atomically(target) as file:
         sheet.save(file, format, quality=95)
     console.say(f"Wrote {target}.")
@@ -241,7 +240,8 @@ def list_networks() -> list[str]:
 
 def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
     engine = colorizer.engine()
-    console.say(f"Coloring with {describe_hardware(engine)}" + (f", {workers} photos at a time." if workers > 1 else "."))
+    together = f", {workers} photos at a time" if workers > 1 else ""
+    console.say(f"Coloring with {describe_hardware(engine)}{together}.")
     if engine.device == "cpu" and (warning := unused_gpu()):
         console.say(f"Warning: {warning}")
 
