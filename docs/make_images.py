@@ -1,6 +1,6 @@
 """Make the pictures of the documentation, from public-domain photos that come with scikit-image.
 
-    python docs/make_images.py
+python docs/make_images.py
 """
 
 from __future__ import annotations

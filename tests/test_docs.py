@@ -1,5 +1,7 @@
 """The documentation names everything there is, and what it tells people to type works."""
 
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -73,8 +75,6 @@ def test_every_error_is_in_the_reference(name: str) -> None:
 
 
 def test_every_field_of_the_report_is_in_the_reference() -> None:
-    import json
-
     for field in json.loads(Outcome("a.jpg", "done").line()):
         assert f"`{field}`" in page("report.md")
 
@@ -93,8 +93,9 @@ def test_options_in_examples_exist(line: str) -> None:
 
 
 def test_the_demo_runs(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", "vintage_colorizer.cli", "photo", "--demo"]
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    arguments = [sys.executable, "-m", "vintage_colorizer", "photo", "--demo"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "demo.jpg" in done.stderr and "demo-color.jpg" in done.stderr
     with Image.open(tmp_path / "demo.jpg") as grey, Image.open(tmp_path / "demo-color.jpg") as colored:
