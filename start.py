@@ -48,8 +48,13 @@ def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
     selection = [] if "--full" in arguments else ["-m", "not slow"]
     chosen = [argument for argument in arguments if argument != "--full"]
-    checks = [["ruff", "check"], ["mypy"], ["pytest", *selection, *chosen]]
-    codes = {check[0]: run(PYTHON, "-m", *check) for check in checks}
+    checks = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "pytest": ["pytest", *selection, *chosen],
+    }
+    codes = {name: run(PYTHON, "-m", *check) for name, check in checks.items()}
     failed = [name for name, code in codes.items() if code]
     if failed:
         print(f"Failed: {', '.join(failed)}.", file=sys.stderr)
