@@ -6,6 +6,7 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from vintage_colorizer.engines import Engine
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.metrics import colorfulness, psnr
 from vintage_colorizer.options import ColorOptions, PhotoOptions
+from vintage_colorizer.photos import PhotoSource
 
 Grey = NDArray[np.uint8]
 
@@ -86,10 +88,10 @@ def test_color_of_the_source_is_not_used(colorizer: Colorizer, astronaut: Grey) 
 
 
 def test_every_kind_of_source_gives_the_same(colorizer: Colorizer, photo_file: Path) -> None:
-    image = Image.open(photo_file)
-    image.load()
-    sources = [photo_file, str(photo_file), photo_file.read_bytes(), io.BytesIO(photo_file.read_bytes())]
-    results = [colorizer.photo(source).pixels for source in (*sources, image, np.asarray(image))]
+    data = photo_file.read_bytes()
+    with Image.open(photo_file) as image:
+        sources: list[PhotoSource] = [photo_file, str(photo_file), data, io.BytesIO(data), image, np.asarray(image)]
+        results = [colorizer.photo(source).pixels for source in sources]
     assert all(np.array_equal(results[0], other) for other in results[1:])
 
 
@@ -143,7 +145,7 @@ def test_fingerprint_changes_with_what_shapes_the_picture(colorizer: Colorizer, 
     base = colorizer.photo(photo_file)
     assert colorizer.photo(photo_file).fingerprint == base.fingerprint
     assert colorizer.photo(photo_file, look="stable", threads=2).fingerprint == base.fingerprint
-    changes: list[dict[str, object]] = [{"look": "video"}, {"render_factor": 12}, {"warmth": 0.1}, {"strip": True}]
+    changes: list[dict[str, Any]] = [{"look": "video"}, {"render_factor": 12}, {"warmth": 0.1}, {"strip": True}]
     others = {colorizer.photo(photo_file, **change).fingerprint for change in changes}
     assert len(others | {base.fingerprint}) == 5
     photo_file.touch()
@@ -164,10 +166,11 @@ def test_the_source_is_never_overwritten(colorizer: Colorizer, photo_file: Path)
 
 
 def test_mark_is_seen_in_the_file_only_when_asked(colorizer: Colorizer, photo_file: Path, tmp_path: Path) -> None:
-    plain, marked = (
-        Image.open(colorizer.photo(photo_file, mark=mark).save(tmp_path / f"{mark}.png")) for mark in (False, True)
-    )
-    difference = np.abs(np.asarray(plain).astype(int) - np.asarray(marked))
+    arrays = []
+    for mark in (False, True):
+        with Image.open(colorizer.photo(photo_file, mark=mark).save(tmp_path / f"{mark}.png")) as image:
+            arrays.append(np.asarray(image).astype(int))
+    difference = np.abs(arrays[0] - arrays[1])
     assert difference[-30:, :150].max() > 50
     assert difference[:-40].max() == 0
 

@@ -37,7 +37,7 @@ def engine() -> OnnxEngine:
 
 def tiny_network(path: Path, factor: float = 0.1, metadata: dict[str, str] = METADATA, output: str = "chroma") -> Path:
     """A network file whose chroma is (factor x luma) in both planes."""
-    shape = ["n", 1, "h", "w"]
+    shape: list[str | int | None] = ["n", 1, "h", "w"]
     nodes = [
         helper.make_node("Mul", ["luma", "factor"], ["plane"]),
         helper.make_node("Concat", ["plane", "plane"], [output], axis=1),
@@ -108,7 +108,7 @@ def test_not_a_number_is_an_error_not_a_picture(tmp_path: Path) -> None:
 
 
 def test_missing_file() -> None:
-    with pytest.raises(MissingError, match="nowhere.onnx cannot be read"):
+    with pytest.raises(MissingError, match=r"nowhere\.onnx cannot be read"):
         OnnxEngine(Path("nowhere.onnx"))
 
 
