@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import bad_files
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+import bad_files
 from vintage_colorizer.errors import (
     DiskFullError,
     InputError,

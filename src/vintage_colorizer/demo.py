@@ -49,10 +49,12 @@ def _distance(random: np.random.Generator) -> Plane:
 def _fir(draw: ImageDraw.ImageDraw, random: np.random.Generator, foot: float, height: float) -> None:
     """A fir whose foot stands at this share of the picture's height, drawn as shrinking rows of branches."""
     x, top = random.uniform(0, WIDTH), (foot - height * random.uniform(0.6, 1)) * HEIGHT
-    for y in np.arange(top, foot * HEIGHT, 2):
+    for y in np.arange(top, foot * HEIGHT, 2).tolist():
         reach = 0.28 * (y - top) * random.uniform(0.5, 1.1) + 1
-        tone = random.integers(25, 75)
-        draw.line([(x - reach, y + 0.4 * reach), (x, y), (x + reach, y + 0.4 * reach)], fill=int(tone))
+        draw.line(
+            [(x - reach, y + 0.4 * reach), (x, y), (x + reach, y + 0.4 * reach)],
+            fill=int(random.integers(25, 75)),
+        )
 
 
 def _blade(draw: ImageDraw.ImageDraw, random: np.random.Generator, foot: float) -> None:
