@@ -15,9 +15,10 @@ import typer.main
 from PIL import Image
 
 import vintage_colorizer
-from vintage_colorizer import errors
+from vintage_colorizer import catalog, errors
 from vintage_colorizer.archive import Outcome
 from vintage_colorizer.cli import app
+from vintage_colorizer.colorizer import AUTO_STEPS
 from vintage_colorizer.options import JobOptions, PhotoOptions
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +78,18 @@ def test_every_error_is_in_the_reference(name: str) -> None:
 def test_every_field_of_the_report_is_in_the_reference() -> None:
     for field in json.loads(Outcome("a.jpg", "done").line()):
         assert f"`{field}`" in page("report.md")
+
+
+@pytest.mark.parametrize(("look", "settings"), [(look, settings) for (_, look), settings in catalog.LOOKS.items()])
+def test_the_table_of_looks_is_that_of_the_catalog(look: str, settings: catalog.LookSettings) -> None:
+    assert f"| `{look}` | {settings.render_factor} | {settings.vividness} |" in page("options.md")
+
+
+def test_the_sizes_that_auto_compares_are_the_documented_ones() -> None:
+    default = catalog.LOOKS["compact", "stable"].render_factor
+    *most, last = [round(step * default) for step in AUTO_STEPS]
+    text = (ROOT / "docs" / "how-to" / "looks.md").read_text(encoding="utf-8")
+    assert f"({', '.join(map(str, most))} and {last} with" in text
 
 
 def test_readme_has_two_set_up_commands() -> None:
