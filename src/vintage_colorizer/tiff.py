@@ -20,7 +20,16 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from .errors import OutputError, UnsupportedError
 from .formats import decoding, quiet_pillow
-from .metadata import EXIF_IFD, IPTC_RESOURCE, ORIENTATION, Metadata, resources
+from .metadata import (
+    EXIF_IFD,
+    IPTC_RESOURCE,
+    ORIENTATION,
+    Metadata,
+    as_bytes,
+    pack_resources,
+    resources,
+    xmp_packet,
+)
 
 Pixels = NDArray[Any]
 
@@ -170,7 +179,16 @@ def _hide_orientation(data: bytearray) -> None:
             struct.pack_into(order + "H", data, at + (12 if big else 8), 1)
 
 
-def exif_of(file: IO[bytes]) -> bytes:
+def metadata_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> Metadata:
+    """All that a TIFF carries beside its pixels."""
+    return Metadata(
+        exif=_exif_of(file),
+        xmp=xmp_packet({"xmp": tags.get(XMP)}),
+        photoshop=pack_resources(as_bytes(tags.get(PHOTOSHOP)), as_bytes(tags.get(IPTC))),
+    )
+
+
+def _exif_of(file: IO[bytes]) -> bytes:
     """The descriptive tags of a TIFF, with its EXIF and GPS directories, as an EXIF block."""
     with quiet_pillow():
         file.seek(0)
@@ -184,7 +202,7 @@ def exif_of(file: IO[bytes]) -> bytes:
 
 
 def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
-    """Tag and value, sub-directories as dicts, text as the bytes it was (Pillow writes only ASCII text)."""
+    """Tag and value, sub-directories as dicts, text beyond ASCII as the bytes it was."""
     for tag in exif:
         if tag in (EXIF_IFD, GPS_IFD):
             sub = {t: _raw(v) for t, v in exif.get_ifd(tag).items() if t != INTEROP_IFD}
@@ -194,7 +212,8 @@ def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
 
 
 def _raw(value: Any) -> Any:
-    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+    is_foreign = isinstance(value, str) and not value.isascii()
+    return value.encode("latin-1", "replace") if is_foreign else value
 
 
 def write(
