@@ -7,6 +7,8 @@ Reference: TIFF 6.0.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -32,6 +34,9 @@ from .metadata import (
 )
 
 Pixels = NDArray[Any]
+log = logging.getLogger("vintage_colorizer")
+
+HEADER = b"II*\0\x08\0\0\0"  # little-endian, the directory right behind
 
 GPS_IFD, INTEROP_IFD = 0x8825, 0xA005
 XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
@@ -190,7 +195,7 @@ def metadata_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> Metadata:
 
 def _exif_of(file: IO[bytes]) -> bytes:
     """The descriptive tags of a TIFF, with its EXIF and GPS directories, as an EXIF block."""
-    with quiet_pillow():
+    with contextlib.suppress(Exception), quiet_pillow():  # damaged, Pillow raises nearly anything
         file.seek(0)
         source = Image.Exif()
         source.load_from_fp(file)
@@ -199,6 +204,7 @@ def _exif_of(file: IO[bytes]) -> bytes:
             if tag not in STRUCTURE:
                 result[tag] = value
         return result.tobytes()[6:] if len(result) else b""
+    return b"damaged"  # so that it is dropped with the note all broken EXIF gets
 
 
 def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
@@ -240,7 +246,7 @@ def write(
         sizes = [min(rows, height - top) * row_bytes for top in range(0, height, rows)]
     tags = _structure(pixels, samples, rows, sizes, predict, compress)
     _describe(tags, metadata, icc)
-    file.write(b"II*\0\x08\0\0\0" + tags.tobytes(8))
+    file.write(HEADER + tags.tobytes(len(HEADER)))
     for strip in strips:
         file.write(strip)
 
@@ -257,7 +263,7 @@ def _strip(pixels: Pixels, alpha: Pixels | None, top: int, rows: int, predict: b
 def _structure(
     pixels: Pixels, samples: int, rows: int, sizes: list[int], predict: bool, compress: bool
 ) -> ImageFileDirectory_v2:
-    tags = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    tags = ImageFileDirectory_v2(HEADER)
     tags[256], tags[257] = pixels.shape[1], pixels.shape[0]
     tags[258] = (8 * pixels.dtype.itemsize,) * samples
     tags[259] = DEFLATE if compress else UNCOMPRESSED
@@ -274,12 +280,8 @@ def _structure(
 
 
 def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> None:
-    if metadata.exif:
-        exif = Image.Exif()
-        exif.load(b"Exif\0\0" + metadata.exif)
-        for tag, value in _tags_of(exif):
-            if tag not in STRUCTURE:
-                tags[tag] = value
+    for tag, value in _descriptive(metadata.exif):
+        tags[tag] = value
     if metadata.dpi:
         tags[282], tags[283] = (IFDRational(round(d * 100), 100) for d in metadata.dpi)
         tags[296] = 2
@@ -292,3 +294,22 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> No
         if data:
             tags.tagtype[tag] = 1 if tag == XMP else 7
             tags[tag] = data
+
+
+def _descriptive(exif: bytes) -> list[tuple[int, Any]]:
+    """The tags of an EXIF block fit for a TIFF; none when its sub-directories turn out damaged."""
+    if not exif:
+        return []
+    try:
+        with quiet_pillow():
+            block = Image.Exif()
+            block.load(b"Exif\0\0" + exif)
+            found = [(tag, value) for tag, value in _tags_of(block) if tag not in STRUCTURE]
+            trial = ImageFileDirectory_v2(HEADER)
+            for tag, value in found:
+                trial[tag] = value
+            trial.tobytes()
+            return found
+    except Exception:  # damaged, Pillow raises nearly anything
+        log.warning("The EXIF data is damaged and was left out.")
+        return []
