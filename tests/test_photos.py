@@ -348,6 +348,26 @@ def test_white_is_zero_is_turned_to_black_is_zero() -> None:
     np.testing.assert_array_equal(read_photo(file.getvalue()).pixels, 65535 - deep(1)[..., 0])
 
 
+def test_premultiplied_alpha_is_undone() -> None:
+    alpha = np.maximum(deep(1)[..., 0], 1)
+    color = deep(3) // 2
+    shaded = np.rint(color * (alpha[..., None] / 65535)).astype(np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file, np.dstack([shaded, alpha]), photometric="rgb", extrasamples=["assocalpha"], byteorder=">"
+    )
+    photo = read_photo(file.getvalue())
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    off = np.abs(photo.pixels.astype(float) - color) * (alpha[..., None] / 65535)
+    assert off.max() <= 1
+
+
+def test_alpha_that_is_only_claimed_is_not_read() -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, deep(3), photometric="rgb", extratags=[(338, 3, 1, 1, True)])
+    np.testing.assert_array_equal(read_photo(file.getvalue()).pixels, deep(3))
+
+
 LAYOUTS: list[dict[str, Any]] = [
     {"data": np.moveaxis(deep(3), -1, 0).copy(), "photometric": "rgb", "planarconfig": "separate"},
     {"data": deep(2), "photometric": "minisblack", "planarconfig": "contig", "extrasamples": ["unassalpha"]},

@@ -113,10 +113,17 @@ def layout(tags: ImageFileDirectory_v2, name: str) -> Layout:
             kind=_numbers(tags, 339, 1)[0],
             photometric=photometric,
             planar=int(tags.get(284, 1)) == 2 and samples > 1,
-            alpha=extra[0] if extra and extra[0] in (1, 2) else 2 if photometric == 2 and samples == 4 else 0,
+            alpha=_alpha_kind(extra, samples - (3 if photometric == 2 else 1)),
             compressed=int(tags.get(259, 1)) != UNCOMPRESSED,
             orientation=orientation if orientation in range(1, 9) else 1,
         )
+
+
+def _alpha_kind(extra: tuple[int, ...], extra_samples: int) -> int:
+    """0, 1 or 2 as in `Layout`; a fourth sample that is not explained is taken as plain alpha."""
+    if extra_samples < 1:
+        return 0
+    return 2 if not extra else extra[0] if extra[0] in (1, 2) else 0
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
@@ -149,8 +156,17 @@ def read_deep(
         pixels = (1 if what.kind == 3 else np.iinfo(what.dtype).max) - pixels
     if pixels.ndim == 2:
         return pixels, None
+    color = np.ascontiguousarray(pixels[..., 2::-1])
     alpha = np.ascontiguousarray(pixels[..., 3]) if what.alpha else None
-    return np.ascontiguousarray(pixels[..., 2::-1]), alpha
+    return (_unmultiplied(color, alpha) if what.alpha == 1 and alpha is not None else color), alpha
+
+
+def _unmultiplied(color: Pixels, alpha: Pixels) -> Pixels:
+    """Color as it is without its transparency; black where nothing is left of it."""
+    top = 1 if color.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    share = alpha[..., None].astype(np.float64) / top
+    plain = np.minimum(np.divide(color, share, out=np.zeros(color.shape), where=share > 0), top)
+    return (plain if top == 1 else np.rint(plain)).astype(color.dtype)
 
 
 def _require_known(what: Layout, name: str) -> None:
