@@ -17,6 +17,7 @@ from PIL import Image
 
 from . import icc
 from .errors import MissingError, OptionError, OutputError
+from .formats import quiet_pillow
 from .metadata import Disclosure, Metadata, disclose, stripped
 
 if TYPE_CHECKING:
@@ -248,9 +249,11 @@ def _write_modern(
         _write_heif(file, image, options, profile)
         return
     importlib.import_module({"WEBP": "PIL.WebPImagePlugin", "AVIF": "PIL.AvifImagePlugin"}[format])
-    if format == "AVIF":
-        options["subsampling"] = "4:4:4"
-    elif photo.format == "WEBP" and photo.lossless and quality is None:
+    if format == "AVIF":  # Pillow rebuilds its EXIF and complains of each damaged entry
+        with quiet_pillow():
+            _save(image, file, format, icc_profile=profile, subsampling="4:4:4", **options)
+        return
+    if photo.format == "WEBP" and photo.lossless and quality is None:
         options |= {"lossless": True, "exact": True, "quality": 50}
     _save(image, file, format, icc_profile=profile, **options)
 
