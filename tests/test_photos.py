@@ -426,7 +426,7 @@ def test_jpeg_to_jpeg_changes_mean_luma_by_less_than_a_level(
 ) -> None:
     from skimage import data
 
-    photo = data.camera()  # type: ignore[no-untyped-call]
+    photo = data.camera()
     picture = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS)
     block = b"Exif\0\0" + bad_files.exif(turn)
     source = read_photo(bad_files.encoded(picture, "JPEG", quality=quality, exif=block))
