@@ -45,16 +45,12 @@ def gamma(value: float) -> bytes:
 
 
 def parametric(kind: int, *numbers: float) -> bytes:
-    return (
-        b"para" + bytes(4) + struct.pack(f">HH{len(numbers)}i", kind, 0, *(round(n * 65536) for n in numbers))
-    )
+    return b"para" + bytes(4) + struct.pack(f">HH{len(numbers)}i", kind, 0, *(round(n * 65536) for n in numbers))
 
 
 def matrix_profile(matrix: NDArray[np.float64], curve: bytes) -> bytes:
     columns = zip((b"rXYZ", b"gXYZ", b"bXYZ"), matrix.T, strict=True)
-    return profile(
-        b"RGB ", {n: xyz(*c) for n, c in columns} | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
-    )
+    return profile(b"RGB ", {n: xyz(*c) for n, c in columns} | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
 
 def lcms(pixels: NDArray[np.uint8], data: bytes, mode: str = "RGB") -> NDArray[np.uint8]:
@@ -94,9 +90,7 @@ def test_grey_profile_agrees_with_littlecms() -> None:
     "curve",
     [
         gamma(2.2),
-        b"curv"
-        + bytes(4)
-        + struct.pack(">I1024H", 1024, *(round(65535 * (i / 1023) ** 2) for i in range(1024))),
+        b"curv" + bytes(4) + struct.pack(">I1024H", 1024, *(round(65535 * (i / 1023) ** 2) for i in range(1024))),
         parametric(0, 2.2),
         parametric(1, 2.4, 1 / 1.055, 0.055 / 1.055),
         parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),

@@ -138,9 +138,7 @@ def test_png_keeps_text_exif_and_resolution(depth: int) -> None:
     kinds = [kind for kind, _ in chunks]
     assert kinds[0] == b"IHDR"
     assert kinds[-1] == b"IEND"
-    assert max(i for i, kind in enumerate(kinds) if kind != b"IDAT" and kind != b"IEND") < kinds.index(
-        b"IDAT"
-    )
+    assert max(i for i, kind in enumerate(kinds) if kind != b"IDAT" and kind != b"IEND") < kinds.index(b"IDAT")
     found = dict(chunks)
     assert found[b"IHDR"][8] == depth
     assert found[b"eXIf"] == upright(block, transposed=False)

@@ -335,9 +335,7 @@ def test_deep_tiff_stays_exact_for_an_independent_reader(
         assert page.tags[34675].value
         assert b"fingerprint" in page.tags[700].value
     assert result.dtype == values.dtype
-    assert np.abs(luma(result[..., :3]) - luma(photo.pixels)).max() <= (
-        1 if values.dtype == np.uint16 else 1e-6
-    )
+    assert np.abs(luma(result[..., :3]) - luma(photo.pixels)).max() <= (1 if values.dtype == np.uint16 else 1e-6)
     if channels == 4:
         np.testing.assert_array_equal(result[..., 3], turned[..., 3])
 
@@ -353,9 +351,7 @@ def test_premultiplied_alpha_is_undone() -> None:
     color = deep(3) // 2
     shaded = np.rint(color * (alpha[..., None] / 65535)).astype(np.uint16)
     file = io.BytesIO()
-    tifffile.imwrite(
-        file, np.dstack([shaded, alpha]), photometric="rgb", extrasamples=["assocalpha"], byteorder=">"
-    )
+    tifffile.imwrite(file, np.dstack([shaded, alpha]), photometric="rgb", extrasamples=["assocalpha"], byteorder=">")
     photo = read_photo(file.getvalue())
     np.testing.assert_array_equal(photo.alpha, alpha)
     off = np.abs(photo.pixels.astype(float) - color) * (alpha[..., None] / 65535)
@@ -411,9 +407,7 @@ def test_output_format(source: str, depth: int, alpha: bool, wanted: str | None,
         (32, False, "png", "32-bit"),
     ],
 )
-def test_formats_that_cannot_hold_the_result_are_refused(
-    depth: int, alpha: bool, wanted: str, message: str
-) -> None:
+def test_formats_that_cannot_hold_the_result_are_refused(depth: int, alpha: bool, wanted: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         output_format("PNG", depth, alpha, wanted)
 
@@ -421,9 +415,7 @@ def test_formats_that_cannot_hold_the_result_are_refused(
 @pytest.mark.parametrize("quality", [5, 30, 75, 92, 98])
 @pytest.mark.parametrize("turn", [1, 6])
 @pytest.mark.parametrize("size", [(160, 120), (157, 118)])
-def test_jpeg_to_jpeg_changes_mean_luma_by_less_than_a_level(
-    quality: int, turn: int, size: tuple[int, int]
-) -> None:
+def test_jpeg_to_jpeg_changes_mean_luma_by_less_than_a_level(quality: int, turn: int, size: tuple[int, int]) -> None:
     from skimage import data
 
     photo = data.camera()

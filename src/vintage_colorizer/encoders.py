@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import icc
-from .errors import MissingError, OptionError, OutputError
-from .formats import quiet_pillow
-from .metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer import icc
+from vintage_colorizer.errors import MissingError, OptionError, OutputError
+from vintage_colorizer.formats import quiet_pillow
+from vintage_colorizer.metadata import Disclosure, Metadata, disclose, stripped
 
 if TYPE_CHECKING:
-    from .photos import Photo
+    from vintage_colorizer.photos import Photo
 
 Pixels = NDArray[Any]
 log = logging.getLogger("vintage_colorizer")
@@ -188,9 +188,7 @@ def _fitted(metadata: Metadata, disclosure: Disclosure) -> Metadata:
 # --- PNG ------------------------------------------------------------------------------------------------
 
 
-def _write_png(
-    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes
-) -> None:
+def _write_png(file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes) -> None:
     """Pixels by OpenCV, which knows 16 bits; everything beside them as chunks right after the header."""
     import cv2
 

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import encoders, icc
-from .errors import TooLargeError, UnreadableError, UnsupportedError
-from .files import atomically, readable_name
-from .formats import SNIFFED_BYTES, decoding, open_image, sniff
-from .metadata import (
+from vintage_colorizer import encoders, icc
+from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
+from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
+from vintage_colorizer.metadata import (
     Disclosure,
     Metadata,
     as_bytes,
@@ -40,7 +40,7 @@ from .metadata import (
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    from .tiff import Layout
+    from vintage_colorizer.tiff import Layout
 
 __all__ = [
     "Disclosure",
@@ -158,9 +158,7 @@ def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header
         return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
     with _open(source, max_megapixels) as opened:
         width, height = opened.size[::-1] if opened.orientation >= 5 else opened.size
-        return Header(
-            opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened))
-        )
+        return Header(opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened)))
 
 
 def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
@@ -205,9 +203,7 @@ def _from_array(pixels: Pixels) -> Photo:
 
 
 @contextlib.contextmanager
-def _open(
-    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
-) -> Iterator[_Opened]:
+def _open(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float) -> Iterator[_Opened]:
     if isinstance(source, Image.Image):
         opened = _Opened("The input", source.format or "PNG", None, source)
         _check_pixels(opened, max_megapixels)
@@ -317,7 +313,7 @@ def _decode(opened: _Opened) -> tuple[Pixels, Pixels | None, list[str]]:
 
 
 def _deep_tiff(opened: _Opened) -> tuple[Pixels, Pixels | None]:
-    from . import tiff
+    from vintage_colorizer import tiff
 
     assert opened.file and opened.tags and opened.layout
     return tiff.read_deep(opened.file, opened.tags, opened.layout, opened.name)
@@ -455,7 +451,7 @@ def _metadata(opened: _Opened) -> Metadata:
     if opened.tags is None:
         assert opened.image is not None
         return metadata_of(opened.image, opened.format)
-    from . import tiff
+    from vintage_colorizer import tiff
 
     assert opened.file is not None
     return tiff.metadata_of(opened.file, opened.tags)
