@@ -301,7 +301,7 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     height, width = proposals[0].shape[:2]
     comparable = np.stack([color.upsample(one, height, width) for one in proposals])
     distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(distances.argmin())
+    best = int(np.argmin(distances))
     return proposals[best], factors[best]
 
 
