@@ -149,8 +149,8 @@ def test_exit_codes(photo_file: Path, arguments: list[str], code: int, says: str
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    result = run("photo", "x.jpg", "--weights", "none.onnx", "--debug", cwd=tmp_path)
-    assert "Traceback" in said(result)
+    for words in (["missing.jpg"], [".", "--weights", "none.onnx"]):
+        assert "Traceback" in said(run("photo", *words, "--debug", cwd=tmp_path))
 
 
 def test_quiet_says_nothing_on_success(photo_file: Path) -> None:

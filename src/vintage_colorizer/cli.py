@@ -115,6 +115,8 @@ def photo(
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
 
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("vintage_colorizer").setLevel(level)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
     if try_factors is not None:
@@ -147,7 +149,7 @@ def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
     # Our matrix products are small: threads inside each would only get in the way of those between photos.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(message)s")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from PIL import Image
 from vintage_colorizer import __version__, catalog, color
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine
+from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
@@ -201,7 +202,10 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
+        with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
+            loading = loader.submit(self.engine, options)
+            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            loading.result()
         return self.color(photo, options, Source.of(source, photo))
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
@@ -249,7 +253,11 @@ class Colorizer:
         key = (str(path), options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                engine = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                self._engines[key] = engine
+                log.info("Coloring with %s.", describe_hardware(engine))
+                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
+                    log.warning("%s", advice)
             return self._engines[key]
 
     def _propose(

@@ -127,7 +127,9 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
     workers = (options.threads or os.cpu_count() or 1) if several else 1
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
-    _announce(colorizer, console, workers)
+    if several:
+        colorizer.engine()  # whatever is wrong with it is said before the first file
+        console.say(f"Up to {workers} photos at a time.")
     tally = Tally()
 
     def work(item: Item) -> Outcome:
@@ -247,14 +249,6 @@ def list_networks() -> list[str]:
         f"{name:10} {'ready' if row.path.is_file() else 'missing':8} {row.about} (license: {row.license})"
         for name, row in catalog.NETWORKS.items()
     ]
-
-
-def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
-    engine = colorizer.engine()
-    together = f", {workers} photos at a time" if workers > 1 else ""
-    console.say(f"Coloring with {describe_hardware(engine)}{together}.")
-    if engine.device == "cpu" and (warning := unused_gpu()):
-        console.say(f"Warning: {warning}")
 
 
 def _single_line(outcome: Outcome) -> str:

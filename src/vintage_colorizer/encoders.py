@@ -53,8 +53,8 @@ MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
 def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
     """Pillow's name of the format a result gets: the source's where it can hold it, else PNG (deep: TIFF).
 
-    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown or cannot
-    hold `depth` bits or the transparency.
+    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown, OutputError
+    when it cannot hold `depth` bits or the transparency.
     """
     if wanted is None:
         fits = source_format in HOLDS and _holds(source_format, depth, has_alpha)
@@ -64,7 +64,7 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
-        raise OptionError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
+        raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
     return format
 
 
