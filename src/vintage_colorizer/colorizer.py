@@ -26,7 +26,15 @@ from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
-from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
+from vintage_colorizer.photos import (
+    Disclosure,
+    Photo,
+    PhotoSource,
+    file_status,
+    output_format,
+    read_photo,
+    write_photo,
+)
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -45,21 +53,19 @@ class Source:
     path: Path | None = None
 
     @classmethod
-    def of(cls, source: PhotoSource, photo: Photo) -> Source:
-        """Describe what was given to `Colorizer.photo`."""
-        if isinstance(source, (str, os.PathLike)):
-            return cls.of_file(Path(source))
-        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest())
+    def of_pixels(cls, pixels: Pixels) -> Source:
+        """Describe a picture that has no file."""
+        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
-        """Describe a file without reading it."""
-        status = path.stat()
+        """Describe a file without reading it; raises UnreadableError if it is not there."""
+        status = file_status(path)
         return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
 
     def protect(self, target: Path) -> None:
         """Raise OutputExistsError if `target` is this very source."""
-        if self.path is not None and target.exists() and target.samefile(self.path):
+        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
             raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
@@ -202,11 +208,13 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
+        # Before reading, so that a change from now on shows when the file is looked at again.
+        origin = Source.of_file(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
             photo = read_photo(source, max_megapixels=options.max_megapixels)
             loading.result()
-        return self.color(photo, options, Source.of(source, photo))
+        return self.color(photo, options, origin)
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
@@ -223,7 +231,7 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=factor,
-            source=source or Source.of(photo.pixels, photo),
+            source=source or Source.of_pixels(photo.pixels),
             notes=notes,
         )
 

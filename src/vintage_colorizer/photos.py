@@ -47,6 +47,7 @@ __all__ = [
     "Header",
     "Photo",
     "PhotoSource",
+    "file_status",
     "output_format",
     "probe",
     "read_photo",
@@ -230,14 +231,26 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[I
         yield io.BytesIO(data), "The input"
 
 
+def file_status(path: str | os.PathLike[str]) -> os.stat_result:
+    """Size, times and kind of a file; raises UnreadableError when it is not there or out of reach."""
+    with _opening(readable_name(path)):
+        return os.stat(path)
+
+
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
-            raise UnsupportedError(f"{name} is not a regular file.")
-        _check_bytes(status.st_size, name)
+    status = file_status(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
+        raise UnsupportedError(f"{name} is not a file but a folder, pipe, socket or device: name a picture.")
+    _check_bytes(status.st_size, name)
+    with _opening(name):
         return open(path, "rb")
-    except (OSError, ValueError) as error:
+
+
+@contextlib.contextmanager
+def _opening(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(f"{name} cannot be opened ({reason}).") from error
 
