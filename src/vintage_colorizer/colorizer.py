@@ -96,7 +96,8 @@ class ColorizedPhoto:
     @property
     def pixels(self) -> Pixels:
         """The colored picture, H x W x 3 RGB, of the source's own depth."""
-        return color.merge(self.photo.pixels, self.final_chroma)
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
 
     @property
     def image(self) -> Image.Image:
