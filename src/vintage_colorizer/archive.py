@@ -169,7 +169,7 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
             with _room_for(header):
                 result = colorizer.photo(item.source, options)
                 result.write(target, target.suffix)
-        return _success(path, target, result, time.perf_counter() - start)
+        return outcome_of(result, path, str(target), start)
     except (InputError, OutputError, EngineError) as error:
         log.debug("%s", path, exc_info=True)
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
@@ -184,16 +184,17 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
         return Outcome(path, "failed", reason, seconds=_rounded(start))
 
 
-def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
+def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> Outcome:
+    """What to report of a result that was written; `start` is the reading of time.perf_counter at its beginning."""
     height, width = result.photo.pixels.shape[:2]
     return Outcome(
         path,
         "done",
         "; ".join(result.warnings),
-        str(target),
+        output,
         width,
         height,
-        round(seconds, 3),
+        _rounded(start),
         result.look,
         result.network.name,
         result.render_factor,
@@ -234,18 +235,25 @@ def _fitting(stem: str, tail: str) -> str:
 
 
 def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOptions, overwrite: bool) -> bool:
-    """Whether `target` already is this very result.
-
-    Raises:
-        OutputExistsError: it is something else, and not to be replaced, or it is the source itself.
-    """
+    """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
     if not os.path.exists(target):
         return False
     origin = Source.of_file(source)
     origin.protect(target)
+    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
+    return is_up_to_date(target, wanted, overwrite)
+
+
+def is_up_to_date(target: Path, wanted: str, overwrite: bool) -> bool:
+    """Whether `target` is the result with the fingerprint `wanted`; False where it may be written.
+
+    Raises:
+        OutputExistsError: it is something else, and not to be replaced.
+    """
+    if not os.path.exists(target):
+        return False
     if os.path.isdir(target):
         raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
-    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:

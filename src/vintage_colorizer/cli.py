@@ -99,11 +99,15 @@ def photo(
     job: JobOptions,
     *,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
+        list[Path] | None,
+        # Not readable is the failure of one input, told by the run itself, and no usage error.
+        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False, readable=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+        typer.Option(
+            "-o", "--out", help="File or folder; NAME-color.EXT beside the source by default.", readable=False
+        ),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
@@ -120,9 +124,9 @@ def photo(
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
     if try_factors is not None:
-        commands.try_render_factors(paths, out, try_factors, options, console)
+        commands.try_render_factors(paths, out, try_factors, options, job, console)
     elif paths == [Path("-")]:
-        commands.color_stream(out, options, console)
+        commands.color_stream(out, options, job, console)
     else:
         raise typer.Exit(commands.color_photos(paths, out, options, job, console))
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import __version__, catalog, color
+from vintage_colorizer import catalog, color
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
@@ -168,12 +168,7 @@ class ColorizedPhoto:
             format=format,
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(
-                fingerprint=self.fingerprint,
-                software=f"Vintage Colorizer {__version__}",
-                look=self.look,
-                network=self.network.name,
-            ),
+            disclosure=Disclosure(self.fingerprint, look=self.look, network=self.network.name),
         )
 
 

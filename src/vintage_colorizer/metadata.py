@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from vintage_colorizer import __version__
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -55,7 +57,7 @@ class Disclosure:
     """What every result says of itself: made by this software, from this source with these options."""
 
     fingerprint: str
-    software: str
+    software: str = f"Vintage Colorizer {__version__}"
     look: str = ""
     network: str = ""
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from vintage_colorizer import encoders, icc
 from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
-from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.files import atomically, readable_name, write_errors
 from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
 from vintage_colorizer.metadata import (
     Disclosure,
@@ -493,4 +493,6 @@ def write_photo(
         with atomically(Path(target)) as file:
             encoders.encode(file, pixels, photo, format, quality, strip, disclosure)
     else:
-        encoders.encode(target, pixels, photo, format, quality, strip, disclosure)
+        with write_errors("the output"):
+            encoders.encode(target, pixels, photo, format, quality, strip, disclosure)
+            target.flush()
