@@ -335,6 +335,25 @@ def test_work_begun_is_finished_when_the_consumer_stops() -> None:
     assert finished.is_set()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "note"),
+    [
+        ("a.jpg", "JPEG", ""),
+        ("a.jpg", "PNG", "by its content the source is PNG"),
+        ("a.gif", "GIF", "written as PNG, since GIF cannot hold the result"),
+    ],
+)
+def test_the_report_says_what_names_do_not(
+    colorizer: Colorizer, tmp_path: Path, name: str, content: str, note: str
+) -> None:
+    source = tmp_path / name
+    save_grey(tmp_path / f"a.{content}").rename(source)
+    (outcome,) = color_all(colorizer, [source], tmp_path / "out")
+    assert outcome.status == "done"
+    told = [clause for clause in outcome.reason.split("; ") if content in clause]
+    assert told == ([note] if note else [])
+
+
 def test_a_line_of_the_report(colorizer: Colorizer, tmp_path: Path) -> None:
     source = save_grey(tmp_path / "a.jpg")
     (outcome,) = color_all(colorizer, [source])

@@ -190,7 +190,7 @@ def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> 
     return Outcome(
         path,
         "done",
-        "; ".join(result.warnings),
+        "; ".join([*result.warnings, *_format_notes(result, path, output)]),
         output,
         width,
         height,
@@ -200,6 +200,17 @@ def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> 
         result.render_factor,
         round(result.strength, 4),
     )
+
+
+def _format_notes(result: ColorizedPhoto, path: str, output: str) -> list[str]:
+    """What a name does not tell: another format inside, or a result of another kind than its source."""
+    photo, notes = result.photo, []
+    if NAMES.get(Path(path).suffix[1:].lower(), photo.format) != photo.format:
+        notes.append(f"by its content the source is {photo.format}")
+    best = output_format(photo.format, photo.depth, photo.alpha is not None)
+    if best != photo.format and best == NAMES.get(Path(output).suffix[1:].lower()):
+        notes.append(f"written as {best}, since {photo.format} cannot hold the result")
+    return notes
 
 
 def _rounded(start: float) -> float:

@@ -269,9 +269,14 @@ class Colorizer:
     ) -> tuple[Floats, int, tuple[str, ...]]:
         """Small chroma, the render factor it was made at, and notes on what memory forced."""
         wanted = options.render_factor or settings.render_factor
-        if wanted == "auto":
-            return (*choose_render_factor(engine, pixels, settings), ())
         notes: list[str] = []
+        if wanted == "auto":
+            try:
+                return (*choose_render_factor(engine, pixels, settings), ())
+            except OutOfMemoryError as error:
+                notes.append("not enough memory to compare render factors")
+                log.warning("%s", error)
+                wanted = settings.render_factor
         for factor in _ladder(wanted):
             try:
                 return propose(engine, pixels, factor, settings.vividness), factor, tuple(notes)
@@ -343,9 +348,11 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """The same picture with 256 levels."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
-    if pixels.dtype == np.uint16:
-        return np.asarray((pixels.astype(np.uint32) * 255 + 32767) // 65535, dtype=np.uint8)
-    return np.asarray(np.clip(pixels, 0, 1) * 255 + 0.5, dtype=np.float32).astype(np.uint8)
+    result = np.empty(pixels.shape, dtype=np.uint8)
+    for top, bottom in color.bands(*pixels.shape[:2]):  # the steps between never exist at full size
+        unit = np.clip(pixels[top:bottom] / np.float32(color.full_scale(pixels.dtype)), 0, 1)
+        result[top:bottom] = unit * 255 + np.float32(0.5)
+    return result
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:

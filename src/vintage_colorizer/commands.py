@@ -144,8 +144,9 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
             for outcome in archive.run(archive.find(paths, out), work, workers, job):
                 report(outcome)
                 tally.add(outcome)
-                progress.advance()
-                if not several and outcome.status != "failed":
+                if several:
+                    progress.advance()
+                elif outcome.status != "failed":
                     console.say(_single_line(outcome))
         except KeyboardInterrupt:
             interrupted = True

@@ -126,10 +126,10 @@ def checked(metadata: Metadata) -> tuple[Metadata, list[str]]:
     notes = []
     if metadata.exif and not _is_sound(metadata.exif):
         metadata = replace(metadata, exif=b"")
-        notes.append("Broken EXIF data was dropped.")
+        notes.append("broken EXIF data was dropped")
     if metadata.xmp and _parse_xmp(metadata.xmp) is None:
         metadata = replace(metadata, xmp=b"", xmp_extensions=())
-        notes.append("Broken XMP data was dropped.")
+        notes.append("broken XMP data was dropped")
     return replace(metadata, photoshop=pack_resources(metadata.photoshop)), notes
 
 

@@ -95,7 +95,7 @@ class Photo:
     """A decoded picture: upright, sRGB, RGB order.
 
     pixels: H x W (grey) or H x W x 3, uint8, uint16 or float32 in 0..1. alpha: H x W of the same type,
-    bit-identical to the source's, or None. notes: sentences for the report.
+    bit-identical to the source's, or None. notes: clauses for the report.
     """
 
     pixels: Pixels
@@ -184,7 +184,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             metadata=metadata,
             notes=tuple(notes),
             luma_table=_luma_table(opened, on_grid, turn >= 5),
-            lossless=b"VP8L" in _head(opened) if opened.format == "WEBP" else True,
+            lossless=opened.format != "WEBP" or _is_lossless_webp(opened.file),
             compressed=opened.layout.compressed if opened.layout else True,
         )
 
@@ -288,11 +288,18 @@ def _open_file(file: IO[bytes], name: str) -> _Opened:
     return opened
 
 
-def _head(opened: _Opened) -> bytes:
-    if opened.file is None:
-        return b""
-    opened.file.seek(0)
-    return opened.file.read(SNIFFED_BYTES)
+def _is_lossless_webp(file: IO[bytes] | None) -> bool:
+    """Whether the (first) picture of a WebP is stored in its lossless way; metadata may lie before it."""
+    if file is None:
+        return False
+    file.seek(12)  # behind the name of the container
+    while len(head := file.read(8)) == 8:
+        kind, size = head[:4], int.from_bytes(head[4:], "little")
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        # A frame of an animation holds the picture behind 16 bytes; anything else is passed over.
+        file.seek(16 if kind == b"ANMF" else size + size % 2, os.SEEK_CUR)
+    return False
 
 
 def _depth(opened: _Opened) -> int:
@@ -392,13 +399,13 @@ def _to_known_range(values: Pixels, notes: list[str]) -> Pixels:
     is_float = values.dtype.kind == "f"
     if is_float and not np.isfinite(values).all():
         values = np.where(np.isfinite(values), values, 0)
-        notes.append("Values that are not numbers were set to 0.")
+        notes.append("values that are not numbers were set to 0")
     low, high = float(values.min()), float(values.max())
     top = 1.0 if is_float else 65535.0
     if low >= 0 and high <= top:
         return values.astype(np.float32 if is_float else np.uint16, copy=False)
     low = min(low, 0.0)
-    notes.append(f"Values from {low:g} to {high:g} were scaled to 0..{top:g}.")
+    notes.append(f"values from {low:g} to {high:g} were scaled to 0..{top:g}")
     scaled = (values.astype(np.float64) - low) * (top / (high - low))
     return scaled.astype(np.float32) if is_float else np.rint(scaled).astype(np.uint16)
 
@@ -422,7 +429,7 @@ def _frame_notes(opened: _Opened) -> list[str]:
         several = bool(getattr(opened.image, "is_animated", False)) or "mpoffset" in opened.info
     if opened.tags is not None:
         several = bool(opened.tags.next)
-    return ["Only the first of the several pictures in the file is colored."] if several else []
+    return ["only the first of the several pictures in the file is colored"] if several else []
 
 
 def _keeps_grid(turn: int, width: int, height: int) -> bool:
