@@ -59,6 +59,7 @@ PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Imag
 
 MAX_BYTES = 2 * 2**30
 MAX_MEGAPIXELS = 300.0
+MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
 output_format = encoders.output_format
 
 # What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
@@ -264,6 +265,8 @@ def _check_pixels(opened: _Opened, max_megapixels: float) -> None:
     width, height = opened.size
     if width < 1 or height < 1:
         raise UnreadableError(f"{opened.name} is damaged (its size is {width} x {height}).")
+    if max(width, height) > MAX_SIDE:
+        raise TooLargeError(f"{opened.name} is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.")
     if width * height > max_megapixels * 1e6:
         raise TooLargeError(
             f"{opened.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
