@@ -170,6 +170,7 @@ def test_standard_output_that_is_full(photo_file: Path) -> None:
         (["photo", "p.jpg", "--try", "8,90"], 2, "render-factor cannot be '90'"),
         (["photo", "p.jpg", "-"], 2, "cannot be mixed"),
         (["photo", "n" * 300 + ".jpg"], 1, "cannot be opened"),
+        (["photo", "p.jpg", "-o", "x.png", "--format", "jpeg"], 2, "say different things"),
         (["photo", "-", "-o", "."], 2, "is no format of a result"),
         (["photo", "p.jpg", "--frobnicate"], 2, "No such option"),
         (["photo", "p.jpg", "--weights", "none.onnx"], 3, "none.onnx cannot be read"),

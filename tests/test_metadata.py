@@ -170,6 +170,26 @@ def test_tiff_keeps_tags_gps_iptc_and_text() -> None:
 # --- XMP ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_bigtiff_keeps_its_tags(dtype: type[np.uint8] | type[np.uint16]) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.zeros((24, 40), dtype),
+        bigtiff=True,
+        metadata=None,
+        description="attic",
+        resolution=(600, 600),
+        resolutionunit="inch",
+        extratags=[(271, "s", 0, "Agfa", True)],
+    )
+    photo = read_photo(file.getvalue())
+    assert photo.notes == ()
+    with tifffile.TiffFile(io.BytesIO(written(photo))) as tiff:
+        tags = {tag.code: tag.value for tag in tiff.pages[0].tags}
+    assert (tags[270], tags[271], tags[282]) == ("attic", "Agfa", (600, 1))
+
+
 def test_disclosure_round_trip() -> None:
     made = Disclosure('a"<&>', "vintage-colorizer 1.0", "artistic", "compact")
     for source in (b"", SOURCE_XMP):

@@ -123,6 +123,7 @@ def photo(
     logging.getLogger("vintage_colorizer").setLevel(level)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
+    commands.require_one_format(out, options)
     if try_factors is not None:
         commands.try_render_factors(paths, out, try_factors, options, job, console)
     elif paths == [Path("-")]:

@@ -19,6 +19,7 @@ import typer
 from vintage_colorizer import __version__, archive, catalog
 from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
+from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
@@ -118,6 +119,14 @@ def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
             demo_picture().save(file, "JPEG", quality=95)
         console.say(f"Wrote {picture}, a grey picture to try things on.")
     return [picture]
+
+
+def require_one_format(out: Path | None, options: PhotoOptions) -> None:
+    """Raise OptionError when the name of the result says another format than --format."""
+    if out is None or options.format is None or os.path.isdir(out):
+        return
+    if NAMES.get(out.suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
+        raise OptionError(f"The name {out} and --format {options.format} say different things; give one of them.")
 
 
 def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
