@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEMO_FILE = "demo.jpg"
 FAILED, INTERRUPTED = 1, 130  # exit codes
+PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 
 
@@ -251,7 +252,15 @@ def diagnose() -> list[str]:
     import onnxruntime
 
     lines = [f"vintage-colorizer {__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
-    for package in ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "pillow-heif", "torch"):
+    for package in (
+        "numpy",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "opencv-python-headless",
+        "pillow",
+        "pillow-heif",
+        "torch",
+    ):
         try:
             lines.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

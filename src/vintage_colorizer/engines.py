@@ -98,9 +98,11 @@ class OnnxEngine:
         """
         data = _read_network(path)
         found = _verify(path, data, sha256)
-        self.device = _choose_device(device)
         self.threads = threads or os.cpu_count() or 1
-        self._session = _open_session(path, data, self.device, self.threads)
+        self._session = _open_session(path, data, _choose_device(device), self.threads)
+        self.device = _device_of(self._session)
+        if device not in ("auto", self.device):
+            raise OptionError(f"ONNX Runtime could not start {device}; check its drivers and libraries, or use cpu.")
         self.info = _describe(path, self._session, found)
 
     def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
@@ -112,6 +114,9 @@ class OnnxEngine:
             chroma: Floats = self._session.run(["chroma"], inputs)[0]
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
+        count, _, height, width = luma.shape
+        if chroma.shape != (count, 2, height // self.info.stride, width // self.info.stride):
+            raise EngineError(f"The network {self.info.name} returned chroma of shape {chroma.shape}; use another one.")
         if not np.isfinite(chroma).all():
             raise EngineError(
                 f"The network {self.info.name} returned values that are not numbers; try another --device or --engine."
@@ -128,13 +133,15 @@ def unused_gpu() -> str | None:
     """A sentence on what to install if this machine has an NVIDIA GPU that ONNX Runtime here cannot use."""
     import onnxruntime
 
-    if PROVIDERS["cuda"] in onnxruntime.get_available_providers():
+    if not _has_nvidia():
         return None
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return (
-            "There is an NVIDIA GPU but it is not used; to use it, replace the package onnxruntime by onnxruntime-gpu."
-        )
-    return None
+    able = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+    mend = "install the CUDA libraries that onnxruntime-gpu needs" if able else "replace onnxruntime by onnxruntime-gpu"
+    return f"There is an NVIDIA GPU but it is not used; to use it, {mend}."
+
+
+def _has_nvidia() -> bool:
+    return os.path.exists("/proc/driver/nvidia/version") or shutil.which("nvidia-smi") is not None
 
 
 def _read_network(path: Path) -> bytes:
@@ -163,7 +170,7 @@ def _choose_device(device: str) -> str:
 
     available = onnxruntime.get_available_providers()
     if device == "auto":
-        return "cuda" if PROVIDERS["cuda"] in available else "cpu"
+        return "cuda" if PROVIDERS["cuda"] in available and _has_nvidia() else "cpu"
     if PROVIDERS[device] not in available:
         raise OptionError(f"ONNX Runtime here cannot use {device}; run 'vintage-colorizer doctor' to see what it can.")
     return device
@@ -181,6 +188,12 @@ def _open_session(path: Path, data: bytes, device: str, threads: int) -> Any:
         return onnxruntime.InferenceSession(data, settings, providers=[PROVIDERS[device]])
     except Exception as error:
         raise WeightsError(f"{path} is not a network ONNX Runtime can load: {_first_line(error)}.") from error
+
+
+def _device_of(session: Any) -> str:
+    """Where a session really runs: the runtime falls back on the processor without an error."""
+    used = session.get_providers()[0]
+    return next((device for device, provider in PROVIDERS.items() if provider == used), "cpu")
 
 
 def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
@@ -203,6 +216,9 @@ def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
         )
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
+    whole = info.stride > 0 and info.multiple > 0 and info.multiple % info.stride == 0
+    if not whole or info.render_factor not in range(7, 65):
+        raise WeightsError(f"{path} is no colorizing network: its stride, multiple or render factor makes no sense.")
     known = {"luma"} <= inputs <= {"luma", "vividness"} and "chroma" in outputs
     if not known or info.fit not in ("aspect", "square"):
         raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")

@@ -279,7 +279,7 @@ def _open_file(file: IO[bytes], name: str) -> _Opened:
     file.seek(0)
     opened = _Opened(name, sniff(head, name), file, None)
     if opened.format == "TIFF":
-        from . import tiff
+        from vintage_colorizer import tiff
 
         opened.tags = tiff.read_tags(file, name)
         opened.layout = tiff.layout(opened.tags, name)
