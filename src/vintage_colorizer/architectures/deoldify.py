@@ -18,6 +18,7 @@ from .layers import SelfAttention, Upsampler, conv_unit, spectral_conv
 # One row a decoder block: channels of the upsampled map, and of its convolutions.
 Plan = Sequence[tuple[int, tuple[int, ...]]]
 
+HALO = 2  # rows of the half-size map that two 3x3 convolutions and the blur reach over, rounded up
 SKIPS = (2, 4, 5, 6)  # the encoder's children whose maps the decoder sees: stem, stages 1, 2, 3
 
 
@@ -86,6 +87,7 @@ class Deoldify(nn.Module):
     def __init__(self, encoder: str, channels: Sequence[int], plan: Plan, pretrained: bool = False) -> None:
         """`channels` are those of the torchvision `encoder`'s maps, deepest first; `plan` is the decoder."""
         super().__init__()
+        self.strips = 1
         bottom, *skips = channels
         middle = nn.Sequential(conv_unit(bottom, 2 * bottom), conv_unit(2 * bottom, bottom))
         blocks: list[nn.Module] = []
@@ -126,7 +128,20 @@ class Deoldify(nn.Module):
         return x, skips
 
     def paint(self, deep: Tensor, x: Tensor) -> Tensor:
-        """The tail at full size: the decoder's map [N, C, H/2, W/2] and the input [N, 3, H, W] to color."""
+        """The tail at full size: the decoder's map [N, C, H/2, W/2] and the input [N, 3, H, W] to color.
+
+        In `strips`, each computed with a halo of rows that is cut off again: at full size a map is big.
+        """
+        step, last = deep.shape[2] // self.strips, self.strips - 1
+        painted = []
+        for i in range(self.strips):
+            above, below = HALO if i else 0, HALO if i < last else 0
+            top, bottom = i * step - above, (i + 1) * step + below
+            strip = self._paint(deep[:, :, top:bottom], x[:, :, 2 * top : 2 * bottom])
+            painted.append(strip[:, :, 2 * above : 2 * (above + step)])
+        return torch.cat(painted, dim=2)
+
+    def _paint(self, deep: Tensor, x: Tensor) -> Tensor:
         full = torch.cat([self.layers[8](deep), x], dim=1)
         return 6 * torch.sigmoid(self.layers[11](self.layers[10](full))) - 3
 
