@@ -16,7 +16,7 @@ from torch.nn.utils import remove_spectral_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .deoldify import Deoldify
-from .layers import SelfAttention, Upsampler, WeightNormConv
+from .layers import SelfAttention, WeightNormConv
 
 ATTENTION_BLOCKS = 16
 STRIPS = 8
@@ -32,18 +32,33 @@ def fold(generator: Deoldify) -> Deoldify:
     generator.eval()
     generator.strips = STRIPS
     for module in list(generator.modules()):
-        if hasattr(module, "weight_orig"):
-            remove_spectral_norm(module)
-        elif isinstance(module, SelfAttention):
+        if isinstance(module, SelfAttention):
             module.blocks = ATTENTION_BLOCKS
+        for name, child in module.named_children():
+            if isinstance(child, WeightNormConv) or hasattr(child, "weight_orig"):
+                setattr(module, name, _plain(child))
     _fold_encoder(generator.layers[0])
     shuffles = [generator.layers[i].get_submodule("shuf") for i in range(4, 8)] + [generator.layers[8]]
-    for shuffle in shuffles:
-        _fold_upsampler(cast(Upsampler, shuffle))
+    for shuffle in shuffles[:4]:
+        conv, norm, relu = shuffle.conv
+        shuffle.conv = nn.Sequential(fuse_conv_bn_eval(conv, norm), relu)
     units = [generator.layers[3][1]] + [layer.get_submodule(layer.names[-1]) for layer in generator.layers[4:8]]
     for unit, shuffle in zip(units, shuffles, strict=True):
         _fold_forward(cast(nn.Sequential, unit), shuffle.conv[0])
     return generator.requires_grad_(False)
+
+
+def _plain(conv: nn.Module) -> nn.Module:
+    """The same convolution without a norm of its weights."""
+    if isinstance(conv, WeightNormConv):
+        plain: nn.Conv1d | nn.Conv2d = nn.Conv2d(*conv.weight.shape[1::-1], 1, device="meta")
+    else:
+        conv = cast(nn.Conv2d, remove_spectral_norm(conv))
+        kind, bias = type(conv), conv.bias is not None
+        sides = {"kernel_size": conv.kernel_size, "stride": conv.stride, "padding": conv.padding}
+        plain = kind(conv.in_channels, conv.out_channels, **sides, bias=bias, device="meta")
+    plain.weight, plain.bias = nn.Parameter(conv.weight.detach()), conv.bias
+    return plain.eval()
 
 
 def _fold_encoder(encoder: nn.Module) -> None:
@@ -55,17 +70,6 @@ def _fold_encoder(encoder: nn.Module) -> None:
         for (conv_name, conv), (norm_name, norm) in zip(convs, norms, strict=True):
             setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
             setattr(parent, norm_name, nn.Identity())
-
-
-def _fold_upsampler(shuffle: Upsampler) -> None:
-    conv, norm = shuffle.conv[0], shuffle.conv[1]
-    if isinstance(conv, WeightNormConv):
-        plain = nn.Conv2d(conv.weight.shape[1], conv.weight.shape[0], 1, device=conv.bias.device)
-        plain.weight.copy_(conv.weight)
-        plain.bias.copy_(conv.bias)
-        shuffle.conv[0] = plain
-    else:
-        shuffle.conv = nn.Sequential(fuse_conv_bn_eval(conv, norm), nn.ReLU())
 
 
 def _fold_forward(unit: nn.Sequential, conv: nn.Conv2d) -> None:
