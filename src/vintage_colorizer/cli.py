@@ -20,7 +20,7 @@ from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
 from vintage_colorizer.options import BaseOptions, JobOptions, PhotoOptions
 
-FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; 0 is success
+FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
 app = typer.Typer(
     name="vintage-colorizer",
@@ -69,9 +69,7 @@ def _parameter(name: str, field: Any) -> inspect.Parameter:
     )
     kind = bool if flag else str | None
     default = False if flag else None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _metavar(annotation: Any) -> str:
@@ -102,7 +100,8 @@ def photo(
     *,
     paths: Annotated[list[Path], typer.Argument(help="Pictures, folders, or '-' for standard input.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A file or a folder; NAME-color.EXT beside the source by default.")
+        Path | None,
+        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
@@ -150,9 +149,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; finished results are kept, run the same command to go on.", err=True)
-        sys.exit(INTERRUPTED)
     except VintageColorizerError as error:
         if "--debug" in sys.argv:
             raise

@@ -8,11 +8,12 @@ Pictures are RGB, sRGB-encoded, uint8, uint16 or float32 (0..1), H x W (grey) or
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Pixels = NDArray[Any]  # uint8, uint16 or float32
 Floats = NDArray[np.float32]
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of R', G', B'
@@ -26,7 +27,7 @@ BAND_PIXELS = 256 * 1024
 WARMTH_SHIFT = 0.1
 
 
-def full_scale(dtype: np.dtype[np.generic]) -> float:
+def full_scale(dtype: np.dtype[Any]) -> float:
     """The value of white in pixels of `dtype`: 255, 65535 or 1."""
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
@@ -35,8 +36,8 @@ def luma(pixels: Pixels) -> Floats:
     """Luma of a grey or RGB picture, H x W, float32, 0..1."""
     scale = full_scale(pixels.dtype)
     if pixels.ndim == 2:
-        return pixels.astype(np.float32) / np.float32(scale)
-    return pixels.astype(np.float32) @ (LUMA_WEIGHTS / np.float32(scale))
+        return np.asarray(pixels / np.float32(scale), dtype=np.float32)
+    return np.asarray(pixels.astype(np.float32) @ (LUMA_WEIGHTS / np.float32(scale)), dtype=np.float32)
 
 
 def chroma_of(pixels: Pixels) -> Floats:
@@ -113,7 +114,7 @@ class Upsampler:
         weights = self._rows[top:bottom]
         used = np.flatnonzero(weights.any(axis=0))
         near = slice(used[0], used[-1] + 1)
-        return np.matmul(weights[:, near], self._wide[:, near])
+        return np.asarray(weights[:, near] @ self._wide[:, near])
 
 
 def upsample(chroma: Floats, height: int, width: int) -> Floats:
@@ -166,7 +167,7 @@ def _merge_band(pixels: Pixels, shifts: Floats) -> Pixels:
     colored = np.moveaxis(y + share * shifts, 0, -1)
     if np.issubdtype(pixels.dtype, np.integer):
         colored += np.float32(0.5)  # rounds: conversion to an integer truncates
-    return colored.astype(pixels.dtype)
+    return np.asarray(colored, dtype=pixels.dtype)
 
 
 def adjust(chroma: Floats, luma: Floats, saturation: float = 1.0, warmth: float = 0.0) -> Floats:
