@@ -187,9 +187,7 @@ def _fitted(metadata: Metadata, disclosure: Disclosure) -> Metadata:
 # --- PNG ------------------------------------------------------------------------------------------------
 
 
-def _write_png(
-    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes
-) -> None:
+def _write_png(file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes) -> None:
     """Pixels by OpenCV, which knows 16 bits; everything beside them as chunks right after the header."""
     import cv2
 

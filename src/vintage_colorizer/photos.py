@@ -147,9 +147,7 @@ def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header
         return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
     with _open(source, max_megapixels) as opened:
         width, height = opened.size[::-1] if opened.orientation >= 5 else opened.size
-        return Header(
-            opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened))
-        )
+        return Header(opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened)))
 
 
 def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
@@ -194,9 +192,7 @@ def _from_array(pixels: Pixels) -> Photo:
 
 
 @contextlib.contextmanager
-def _open(
-    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
-) -> Iterator[_Opened]:
+def _open(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float) -> Iterator[_Opened]:
     if isinstance(source, Image.Image):
         opened = _Opened("The input", source.format or "PNG", None, source)
         _check_pixels(opened, max_megapixels)

@@ -110,9 +110,7 @@ def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, 
     return tuple(int(v) for v in value) if isinstance(value, tuple) else (int(value),)
 
 
-def read_deep(
-    file: IO[bytes], tags: ImageFileDirectory_v2, what: Layout, name: str
-) -> tuple[Pixels, Pixels | None]:
+def read_deep(file: IO[bytes], tags: ImageFileDirectory_v2, what: Layout, name: str) -> tuple[Pixels, Pixels | None]:
     """Pixels (H x W or H x W x 3, RGB, as stored but black is zero) and alpha of a 16-, 32- or 64-bit TIFF.
 
     Not turned upright. Raises UnsupportedError for layouts OpenCV would get wrong, UnreadableError for
