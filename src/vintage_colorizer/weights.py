@@ -88,15 +88,14 @@ def find(network: str, look: Look) -> LocalNetwork:
     return LocalNetwork(_stored(look, "onnx"), record.onnx_sha256, tensors)
 
 
-def fetch(look: Look, progress: Progress = lambda done, total: None) -> str:
+def fetch(look: str, progress: Progress = lambda done, total: None) -> str:
     """Download the original's published file for a look and convert it; returns one line on what came of it.
 
     Raises:
         MissingError: torch is not installed, or no mirror gave the file.
         WeightsError, OutputError: as in `import_file`.
     """
-    if look not in catalog.ORIGINALS:
-        raise OptionError(f"There is nothing to fetch for {look!r}; there are: {', '.join(catalog.ORIGINALS)}.")
+    look = _checked_look(look)
     from vintage_colorizer.download import download
 
     _require_torch()
@@ -108,7 +107,7 @@ def fetch(look: Look, progress: Progress = lambda done, total: None) -> str:
     return line
 
 
-def import_file(path: Path, look: Look | None = None) -> str:
+def import_file(path: Path, look: str | None = None) -> str:
     """Convert a weights file of the original into the store; returns one line on what it was.
 
     Args:
@@ -121,15 +120,16 @@ def import_file(path: Path, look: Look | None = None) -> str:
         OptionError: `look` is needed and not given, or contradicts the file.
         OutputError: the store cannot be written.
     """
+    wanted = None if look is None else _checked_look(look)
     sniff(path)  # before torch is even looked for: this is quick
     _require_torch()
     digest = sha256_of(path)
     published = next((name for name, remote in catalog.ORIGINALS.items() if remote.sha256 == digest), None)
     architecture, state = read_checkpoint(path)
-    look = _look_of(path, architecture, published, look)
-    _convert(look, architecture, state, digest, published is not None)
+    found = _look_of(path, architecture, published, wanted)
+    _convert(found, architecture, state, digest, published is not None)
     kind = "the published file" if published else "not a published file"
-    return f"{look}: imported {path.name}, {kind} (SHA-256 {digest})."
+    return f"{found}: imported {path.name}, {kind} (SHA-256 {digest})."
 
 
 def verify() -> Iterator[tuple[str, bool, str]]:
@@ -165,13 +165,12 @@ def export(name: str, target: Path) -> None:
         MissingError: it is not in the store, or torch is not installed.
         OutputExistsError: `target` exists; OutputError: it cannot be written.
     """
-    look = name.removeprefix("deoldify-")
-    if look not in catalog.ORIGINALS and name not in catalog.NETWORKS:
-        names = ", ".join([*catalog.NETWORKS, *catalog.ORIGINALS])
-        raise OptionError(f"There is no network {name!r}; there are: {names}.")
     if target.exists():
         raise OutputExistsError(f"{target} exists already; choose another name.")
-    source = find(name, "stable") if name in catalog.NETWORKS else find("deoldify", look)  # type: ignore[arg-type]
+    if name in catalog.NETWORKS:
+        source = find(name, "stable")
+    else:
+        source = find("deoldify", _checked_look(name.removeprefix("deoldify-")))
     with atomically(target) as file:
         if source.tensors is None:
             with open(source.path, "rb") as embedded:
@@ -181,6 +180,12 @@ def export(name: str, target: Path) -> None:
             import onnx
 
             onnx.save_model(onnx.load(source.path), file)
+
+
+def _checked_look(look: str) -> Look:
+    if look not in catalog.ORIGINALS:
+        raise OptionError(f"There is no look {look!r}; there are: {', '.join(catalog.ORIGINALS)}.")
+    return look  # type: ignore[return-value]
 
 
 def _require_torch() -> None:
