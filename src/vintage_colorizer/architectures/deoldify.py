@@ -132,9 +132,10 @@ class Deoldify(nn.Module):
 
         In `strips`, each computed with a halo of rows that is cut off again: at full size a map is big.
         """
-        step, last = deep.shape[2] // self.strips, self.strips - 1
+        strips = min(self.strips, deep.shape[2] // HALO)  # none thinner than its halo
+        step, last = deep.shape[2] // strips, strips - 1
         painted = []
-        for i in range(self.strips):
+        for i in range(strips):
             above, below = HALO if i else 0, HALO if i < last else 0
             top, bottom = i * step - above, (i + 1) * step + below
             strip = self._paint(deep[:, :, top:bottom], x[:, :, 2 * top : 2 * bottom])
