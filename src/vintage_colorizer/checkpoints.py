@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
     Raises:
         MissingError: there is no such file, or torch is not installed.
-        WeightsError: it is not a weights file, is damaged, dangerous, of another network, or holds a number that is none.
+        WeightsError: it is not a weights file, damaged, dangerous, of another network, or not finite.
     """
     kind = sniff(path)
     state = _load_safetensors(path) if kind == "safetensors" else _load_torch(path, zipped=kind == "zip")
@@ -102,7 +102,7 @@ def _load_torch(path: Path, zipped: bool) -> Any:
         with torch.serialization.safe_globals([slice]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the loader raise anything
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+        if "GLOBAL" in str(error) or "Unsupported" in str(error):  # what the restricted loader calls objects
             raise WeightsError(f"{path} is refused: it holds more than weights, and that could run code.") from error
         raise WeightsError(f"{path} is damaged or incomplete; download it again.") from error
 
