@@ -127,9 +127,7 @@ def exif(orientation: int = 1, order: str = "<") -> bytes:
     return head + body + b"Kodak 1\0" + MAKER_NOTE + thumbnail
 
 
-def _directory(
-    entries: list[tuple[int, int, int, int | bytes]] | list[Any], following: int, order: str
-) -> bytes:
+def _directory(entries: list[tuple[int, int, int, int | bytes]] | list[Any], following: int, order: str) -> bytes:
     packed = struct.pack(order + "H", len(entries))
     for tag, kind, count, value in entries:
         field = value if isinstance(value, bytes) else struct.pack(order + {3: "H2x"}.get(kind, "I"), value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fill_rule import filled, key_table
 
 torch = pytest.importorskip("torch")
@@ -98,7 +99,7 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
 def test_truncated_files_are_refused(tmp_path: Path, legacy: bool, percent: int) -> None:
     data = saved(tmp_path / "x.pth", OrderedDict(a=torch.arange(5000.0), b=torch.ones(3)), legacy).read_bytes()
     (tmp_path / "x.pth").write_bytes(data[: len(data) * percent // 100])
-    with pytest.raises(WeightsError, match="damaged or incomplete|not a weights file"):
+    with pytest.raises(WeightsError, match=r"damaged|not a weights file"):
         checkpoints.read_checkpoint(tmp_path / "x.pth")
 
 
@@ -116,7 +117,7 @@ class Malicious:
 def test_malicious_files_are_refused_and_nothing_runs(tmp_path: Path, legacy: bool) -> None:
     marker = tmp_path / "ran"
     path = saved(tmp_path / "x.pth", {"model": zeros(), "opt": Malicious(marker)}, legacy)
-    with pytest.raises(WeightsError, match="could run code"):
+    with pytest.raises(WeightsError, match="asks for code to be run"):
         checkpoints.read_checkpoint(path)
     assert not marker.exists()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fill_rule import DATA, filled, key_table
 
 torch = pytest.importorskip("torch")

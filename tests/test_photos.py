@@ -306,9 +306,7 @@ def test_transparent_value_of_a_16_bit_png_becomes_alpha(key: bool) -> None:
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("kind", ["grey16", "rgb16", "rgba16", "grey32f", "rgb32f"])
-def test_deep_tiff_stays_exact_for_an_independent_reader(
-    kind: str, byteorder: str, compression: str | None
-) -> None:
+def test_deep_tiff_stays_exact_for_an_independent_reader(kind: str, byteorder: str, compression: str | None) -> None:
     channels = {"grey": 1, "rgb": 3, "rgba": 4}[kind.rstrip("0123456789f")]
     values: Pixels = np.squeeze(deep(channels))
     if kind.endswith("32f"):
@@ -336,9 +334,7 @@ def test_deep_tiff_stays_exact_for_an_independent_reader(
         assert page.tags[34675].value
         assert b"fingerprint" in page.tags[700].value
     assert result.dtype == values.dtype
-    assert np.abs(luma(result[..., :3]) - luma(photo.pixels)).max() <= (
-        1 if values.dtype == np.uint16 else 1e-6
-    )
+    assert np.abs(luma(result[..., :3]) - luma(photo.pixels)).max() <= (1 if values.dtype == np.uint16 else 1e-6)
     if channels == 4:
         np.testing.assert_array_equal(result[..., 3], turned[..., 3])
 
@@ -388,9 +384,7 @@ def test_output_format(source: str, depth: int, alpha: bool, wanted: str | None,
         (32, False, "png", "32-bit"),
     ],
 )
-def test_formats_that_cannot_hold_the_result_are_refused(
-    depth: int, alpha: bool, wanted: str, message: str
-) -> None:
+def test_formats_that_cannot_hold_the_result_are_refused(depth: int, alpha: bool, wanted: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         output_format("PNG", depth, alpha, wanted)
 
@@ -398,9 +392,7 @@ def test_formats_that_cannot_hold_the_result_are_refused(
 @pytest.mark.parametrize("quality", [5, 30, 75, 92, 98])
 @pytest.mark.parametrize("turn", [1, 6])
 @pytest.mark.parametrize("size", [(160, 120), (157, 118)])
-def test_jpeg_to_jpeg_changes_mean_luma_by_less_than_a_level(
-    quality: int, turn: int, size: tuple[int, int]
-) -> None:
+def test_jpeg_to_jpeg_changes_mean_luma_by_less_than_a_level(quality: int, turn: int, size: tuple[int, int]) -> None:
     from skimage import data
 
     picture = Image.fromarray(data.camera()).resize(size, Image.Resampling.LANCZOS)

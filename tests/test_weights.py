@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fill_rule import filled, key_table
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from vintage_colorizer import Colorizer, catalog, weights
 from vintage_colorizer.catalog import Remote
+from vintage_colorizer.cli import _exit_code, app
 from vintage_colorizer.errors import MissingError, OptionError, OutputExistsError, WeightsError
 
 torch = pytest.importorskip("torch")
@@ -28,32 +28,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty store."""
     monkeypatch.setenv("VINTAGE_COLORIZER_HOME", str(tmp_path / "store"))
     return tmp_path / "store"
-
-
-@pytest.fixture(scope="module")
-def artistic_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A full artistic generator as the original saves it, with the weights of the rule."""
-    state = {key: torch.from_numpy(np.asarray(value)) for key, value in filled(key_table("artistic")).items()}
-    path = tmp_path_factory.mktemp("published") / "ColorizeArtistic_gen.pth"
-    torch.save({"model": state, "opt": {}}, path, _use_new_zipfile_serialization=False)
-    return path
-
-
-@pytest.fixture(scope="module")
-def imported(artistic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with that generator imported."""
-    store = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VINTAGE_COLORIZER_HOME", str(store))
-        line = weights.import_file(artistic_file)
-    assert line.startswith("artistic: imported ColorizeArtistic_gen.pth, not a published file")
-    return store
-
-
-@pytest.fixture
-def store(imported: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("VINTAGE_COLORIZER_HOME", str(imported))
-    return imported
 
 
 def gradient() -> NDArray[np.float32]:
@@ -75,11 +49,9 @@ def test_absent_weights_are_named_with_the_commands_that_bring_them(home: Path, 
 
 
 def test_the_command_line_exits_with_3_without_weights(home: Path, photo_file: Path) -> None:
-    command = [sys.executable, "-m", "vintage_colorizer", "photo", str(photo_file), "--network", "deoldify"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 3
-    assert run.stderr.count("\n") == 1
-    assert "weights fetch stable" in run.stderr
+    run = CliRunner().invoke(app, ["photo", str(photo_file), "--network", "deoldify"])
+    assert isinstance(run.exception, MissingError)
+    assert _exit_code(run.exception) == 3
 
 
 def test_unknown_looks_are_usage_errors(home: Path, tmp_path: Path) -> None:
@@ -174,8 +146,6 @@ def test_a_published_file_is_fetched_known_and_converted(
     from test_download import Server
 
     with Server() as server:
-        import threading
-
         server.content = artistic_file.read_bytes()
         digest = hashlib.sha256(server.content).hexdigest()
         remote = Remote(artistic_file.name, len(server.content), digest, (server.url,))

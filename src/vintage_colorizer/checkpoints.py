@@ -103,7 +103,9 @@ def _load_torch(path: Path, zipped: bool) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the loader raise anything
         if "GLOBAL" in str(error) or "Unsupported" in str(error):  # what the restricted loader calls objects
-            raise WeightsError(f"{path} is refused: it holds more than weights, and that could run code.") from error
+            raise WeightsError(
+                f"{path} is refused: it asks for code to be run, or is damaged; get it from a source you trust."
+            ) from error
         raise WeightsError(f"{path} is damaged or incomplete; download it again.") from error
 
 

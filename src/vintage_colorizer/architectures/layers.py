@@ -45,8 +45,10 @@ class SelfAttention(nn.Module):
         flat = x.flatten(2)
         query, key, value = self.query(flat).transpose(1, 2), self.key(flat), self.value(flat)
         size = (flat.shape[2] + self.blocks - 1) // self.blocks
+        key = F.pad(key, (0, size * self.blocks - flat.shape[2]))  # blocks of one size; what is padded is cut off
         parts = [key[:, :, i * size : (i + 1) * size] for i in range(self.blocks)]
         attended = torch.cat([value @ torch.softmax(query @ part, dim=1) for part in parts], dim=2)
+        attended = attended[:, :, : flat.shape[2]]
         return (self.gamma * attended + flat).view_as(x)
 
 
