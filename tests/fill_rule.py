@@ -92,4 +92,4 @@ def _spectral(parent: str, shape: tuple[int, ...]) -> Doubles:
     u, v = _unit(f"{parent}.weight_u", rows), _unit(f"{parent}.weight_v", columns)
     matrix = noise(f"{parent}.weight_orig", rows * columns).reshape(rows, columns) * _scale(parent, shape)
     matrix += float(np.float32(1 - u @ matrix @ v)) * np.outer(u, v)
-    return matrix.ravel() * (0.6 + 1.2 * uniform(f"{parent}.sigma", 1)[0])
+    return np.asarray(matrix.ravel() * (0.6 + 1.2 * uniform(f"{parent}.sigma", 1)[0]))

@@ -46,7 +46,7 @@ def paint(square: Bytes, generator: Any) -> Bytes:
     normalized = (square.astype(np.float32) / 255 - MEAN) / STD
     with torch.inference_mode():
         painted = generator(torch.from_numpy(normalized.transpose(2, 0, 1)[None]))[0].numpy().transpose(1, 2, 0)
-    return (np.clip(painted * STD + MEAN, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(painted * STD + MEAN, 0, 1) * 255, dtype=np.uint8)
 
 
 def with_luma_of(photo: Bytes, colored: Bytes) -> Bytes:
@@ -57,7 +57,7 @@ def with_luma_of(photo: Bytes, colored: Bytes) -> Bytes:
     blue = luma + ((u * 33292 + 8192) >> 14)
     green = luma + ((u * -6472 + v * -9519 + 8192) >> 14)
     red = luma + ((v * 18678 + 8192) >> 14)
-    return np.clip(np.stack([red, green, blue], axis=-1), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.stack([red, green, blue], axis=-1), 0, 255), dtype=np.uint8)
 
 
 def _yuv(rgb: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

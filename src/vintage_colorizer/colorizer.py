@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,14 @@ from PIL import Image
 from vintage_colorizer import __version__, catalog, color, weights
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, TorchEngine
+from vintage_colorizer.engines import (
+    Engine,
+    NetworkInfo,
+    OnnxEngine,
+    TorchEngine,
+    describe_hardware,
+    unused_gpu,
+)
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
@@ -90,7 +98,8 @@ class ColorizedPhoto:
     @property
     def pixels(self) -> Pixels:
         """The colored picture, H x W x 3 RGB, of the source's own depth."""
-        return color.merge(self.photo.pixels, self.final_chroma)
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
 
     @property
     def image(self) -> Image.Image:
@@ -202,7 +211,10 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
+        with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
+            loading = loader.submit(self.engine, options)
+            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            loading.result()
         return self.color(photo, options, Source.of(source, photo))
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
@@ -249,7 +261,11 @@ class Colorizer:
         key = (options.weights or options.network, look, options.engine, options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = load_engine(options)
+                engine = load_engine(options)
+                self._engines[key] = engine
+                log.info("Coloring with %s.", describe_hardware(engine))
+                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
+                    log.warning("%s", advice)
             return self._engines[key]
 
     def _propose(
@@ -326,7 +342,7 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     height, width = proposals[0].shape[:2]
     comparable = np.stack([color.upsample(one, height, width) for one in proposals])
     distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(distances.argmin())
+    best = int(np.argmin(distances))
     return proposals[best], factors[best]
 
 

@@ -185,7 +185,7 @@ def export(name: str, target: Path) -> None:
 def _checked_look(look: str) -> Look:
     if look not in catalog.ORIGINALS:
         raise OptionError(f"There is no look {look!r}; there are: {', '.join(catalog.ORIGINALS)}.")
-    return look  # type: ignore[return-value]
+    return look
 
 
 def _require_torch() -> None:
@@ -257,12 +257,12 @@ def _workshop() -> Iterator[Path]:
 def _contract_of(architecture: str, state: dict[str, torch.Tensor]) -> Contract:
     import torch
 
-    from vintage_colorizer.architectures import build_generator
     from vintage_colorizer.architectures.contract import DeoldifyContract
+    from vintage_colorizer.architectures.deoldify import BUILDERS
     from vintage_colorizer.architectures.fold import fold
 
     with torch.device("meta"):
-        generator = build_generator(architecture)
+        generator = BUILDERS[architecture]()
     generator.load_state_dict(state, assign=True)
     return DeoldifyContract(fold(generator)).eval()
 

@@ -35,8 +35,7 @@ def build_generator(name: str, pretrained: bool = False) -> nn.Module:
     if name in GENERATORS:
         from . import deoldify
 
-        builder = {"artistic": deoldify.artistic, "stable": deoldify.stable, "video": deoldify.video}[name]
-        return builder(pretrained)
+        return deoldify.BUILDERS[name](pretrained)
     raise OptionError(f"there is no generator '{name}'; choose one of {', '.join(GENERATORS)}")
 
 

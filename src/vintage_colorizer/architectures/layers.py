@@ -71,7 +71,8 @@ class Upsampler(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] to [N, outputs, 2H, 2W]."""
         x = F.pixel_shuffle(self.conv(x), 2)
-        return F.avg_pool2d(F.pad(x, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        blurred: Tensor = F.avg_pool2d(F.pad(x, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        return blurred
 
 
 class WeightNormConv(nn.Module):
@@ -89,7 +90,7 @@ class WeightNormConv(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The effective filters [outputs, inputs, 1, 1]."""
-        return self.weight_g * self.weight_v / self.weight_v.norm(dim=1, keepdim=True)
+        return self.weight_g * F.normalize(self.weight_v, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] to [N, outputs, H, W]."""
