@@ -161,19 +161,20 @@ def original(look: str) -> Any:
 
 
 def engine(look: str, mode: str) -> Any:
-    """One of our engines; bfloat16 is PyTorch's autocast around the same network."""
+    """One of our engines; bfloat16 is PyTorch's autocast around the torch engine's network."""
     from vintage_colorizer import Colorizer
 
     kind = mode.split()[0]
-    loaded = Colorizer(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS).engine()
+    loaded: Any = Colorizer(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS).engine()
     if mode != "torch bfloat16":
         return loaded.chroma
 
     def run(luma: Floats) -> Floats:
         import torch
 
-        with torch.autocast("cpu", torch.bfloat16):
-            return loaded.chroma(luma)
+        planes = torch.from_numpy(luma).to(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            return np.asarray(loaded._contract(planes).float().numpy())
 
     return run
 
