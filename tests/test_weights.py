@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,6 +111,19 @@ def test_an_imported_network_colors_and_both_engines_agree(store: Path) -> None:
     assert chroma["onnx"].shape == (1, 2, SIZE, SIZE)
     assert np.abs(chroma["onnx"]).max() > 0.05
     assert np.abs(chroma["onnx"] - chroma["torch"]).max() <= 1e-3
+
+
+@pytest.mark.slow
+def test_an_imported_network_runs_without_torch(store: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np\n"
+        "from vintage_colorizer import Colorizer\n"
+        "colorizer = Colorizer(network='deoldify', look='artistic', render_factor=7)\n"
+        "assert np.abs(colorizer.chroma(np.full((20, 30), 0.5, np.float32))).max() > 0.01\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
 
 
 @pytest.mark.slow
