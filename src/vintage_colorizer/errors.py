@@ -11,7 +11,8 @@
     ├── OptionError           an option or a combination of options is wrong
     ├── MissingError          weights or an optional package are not there
     ├── WeightsError          a weights or network file is damaged, dangerous or of another network
-    └── EngineError           the network failed: out of memory, not a number
+    └── EngineError           the network failed: not a number, for one
+        └── OutOfMemoryError      it needs more memory than there is
 
 Every message is one sentence that says what happened, to which file, and what to do.
 The library raises; only the command line prints and exits.
@@ -66,3 +67,7 @@ class WeightsError(VintageColorizerError):
 
 class EngineError(VintageColorizerError):
     """The network could not compute: out of memory, or not a number."""
+
+
+class OutOfMemoryError(EngineError):
+    """There was not enough memory for the network at this render factor."""

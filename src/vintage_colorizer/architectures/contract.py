@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from ..errors import WeightsError
 
@@ -100,8 +101,9 @@ def _example(contract: Contract, batch: int, height: int, width: int) -> tuple[T
 
 def _trace(contract: Contract) -> Any:
     names = ["luma", "vividness"] if contract.has_vividness else ["luma"]
-    dynamic = torch.export.Dim.DYNAMIC
-    shapes: list[dict[int, Any]] = [{0: dynamic, 2: dynamic, 3: dynamic}, {}]
+    # Sides as multiples of a number keep the arithmetic on sizes simple, and with it the export quick.
+    sides = {0: Dim("n"), 2: contract.multiple * Dim("h"), 3: contract.multiple * Dim("w")}
+    shapes: list[dict[int, Any]] = [sides, {}]
     return torch.onnx.export(
         contract,
         _example(contract, 2, 5 * contract.multiple, 3 * contract.multiple),

@@ -1,0 +1,304 @@
+"""Many inputs: find them, name their results, skip what is done, keep going when one fails.
+
+Names are streamed from the file system to a few workers, so a folder of any size needs little
+memory. Nothing here prints; every input ends as one Outcome.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.encoders import NAMES, SUFFIXES
+from vintage_colorizer.errors import (
+    DiskFullError,
+    InputError,
+    OptionError,
+    OutOfMemoryError,
+    OutputExistsError,
+    VintageColorizerError,
+)
+from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.photos import Header, output_format, probe
+
+LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
+LONGEST_NAME = 255  # bytes, on all common file systems
+# Endings of pictures that are read: those of the formats results can have, and some more.
+PICTURE_SUFFIXES = {"." + name for name in NAMES} | {".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input, and where its result goes."""
+
+    source: Path
+    folder: Path  # where the result goes
+    name: str | None = None  # a name chosen by the user; None to derive it
+    beside: bool = False  # the result lies beside its source, so it needs another name
+    unfit: str | None = None  # why this is not even tried
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input; the fields of a line in the report."""
+
+    path: str
+    status: Literal["done", "skipped", "failed"]
+    reason: str = ""
+    output: str | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float = 0.0
+    look: str | None = None
+    network: str | None = None
+    render_factor: int | None = None
+    chroma: float | None = None
+    fatal: bool = False  # going on is pointless: the disk is full, say
+
+    def line(self) -> str:
+        """As one line of JSON."""
+        fields = asdict(self)
+        del fields["fatal"]
+        return json.dumps(fields)
+
+
+def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
+    """Stream the inputs below `paths`, folders recursively, with the place of each result.
+
+    Args:
+        paths: files and folders.
+        out: a file (for a single input file), a folder (which mirrors the tree), or None for
+            results beside their sources.
+
+    Raises:
+        OptionError: `out` is a file but there may be several inputs, or its format is not known.
+    """
+    paths = list(paths)
+    if out is not None and not _is_folder(out, paths):
+        output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
+        yield Item(paths[0], out.parent, name=out.name)
+        return
+    several = sum(path.is_dir() for path in paths) > 1
+    for path in paths:
+        if not path.is_dir():
+            yield Item(path, path.parent if out is None else out, beside=out is None)
+        else:
+            folder = out / path.resolve().name if out is not None and several else out
+            yield from _walk(path, folder, skip=out)
+
+
+def _is_folder(out: Path, paths: list[Path]) -> bool:
+    """Whether `out` stands for a folder of results rather than for the one result."""
+    single = len(paths) == 1 and not paths[0].is_dir()
+    if single and not out.is_dir() and out.suffix:
+        return False
+    if out.exists() and not out.is_dir():
+        raise OptionError(f"{out} is a file, but there may be several results; name a folder.")
+    return True
+
+
+def _walk(root: Path, out: Path | None, skip: Path | None) -> Iterator[Item]:
+    """Stream the files below `root`, links to folders not followed; `skip` is the folder of results."""
+    skipped = skip.resolve() if skip is not None else None
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        target = folder if out is None else out / folder.relative_to(root)
+        try:
+            entries = os.scandir(folder)
+        except OSError as error:
+            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})")
+            continue
+        with entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    if path.resolve() != skipped:
+                        pending.append(path)
+                else:
+                    yield Item(path, target, beside=out is None, unfit=_why_unfit(entry))
+
+
+def _why_unfit(entry: os.DirEntry[str]) -> str | None:
+    if entry.is_dir():
+        return "a link to a folder is not followed"
+    if entry.name.startswith("."):
+        return "hidden"
+    if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
+        return "not a picture by its name"
+    return None
+
+
+def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool = False) -> Outcome:
+    """Color one file. Whatever is wrong with it is in the Outcome; nothing is raised."""
+    start = time.perf_counter()
+    path = str(item.source)
+    if item.unfit:
+        return Outcome(path, "skipped", item.unfit)
+    try:
+        _require_file(item.source)
+        header = probe(item.source, max_megapixels=options.max_megapixels)
+        if header.fingerprint is not None:
+            return Outcome(path, "skipped", "it was colored by Vintage Colorizer before")
+        target = result_path(item, header, options)
+        if _is_done(target, item.source, colorizer, options, overwrite):
+            return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
+        with _claim(target), _room_for(header):
+            result = colorizer.photo(item.source, options)
+            result.write(target, target.suffix)
+        return _success(path, target, result, time.perf_counter() - start)
+    except VintageColorizerError as error:
+        return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
+    except MemoryError:
+        error = OutOfMemoryError(f"There is not enough memory for {path}; color it alone or on a larger machine.")
+        return Outcome(path, "failed", str(error), seconds=_rounded(start))
+
+
+def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
+    height, width = result.photo.pixels.shape[:2]
+    return Outcome(
+        path,
+        "done",
+        "; ".join(result.warnings),
+        str(target),
+        width,
+        height,
+        round(seconds, 3),
+        result.look,
+        result.network.name,
+        result.render_factor,
+        round(result.strength, 4),
+    )
+
+
+def _rounded(start: float) -> float:
+    return round(time.perf_counter() - start, 3)
+
+
+def _require_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the name.") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is not a file but a pipe, device or socket; name a picture file.")
+
+
+def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
+    """Where the result of an item goes.
+
+    The source's name, with `-color` if it lies beside the source. If the format changes, the new
+    ending is added to the whole name, so that the results of a.gif and a.png never collide.
+    """
+    if item.name is not None:
+        return item.folder / item.name
+    name = item.source.name
+    ending = item.source.suffix
+    format = output_format(header.format, header.depth, header.has_alpha, options.format)
+    stem, addition = name.removesuffix(ending), "-color" if item.beside else ""
+    if NAMES.get(ending[1:].lower()) != format:
+        stem, ending = name, SUFFIXES[format]
+    return item.folder / _fitting(stem, addition + ending)
+
+
+def _fitting(stem: str, tail: str) -> str:
+    """The name stem + tail; a stem too long for file systems is cut and told apart by a hash."""
+    raw = os.fsencode(stem)
+    room = LONGEST_NAME - len(os.fsencode(tail))
+    if len(raw) <= room:
+        return stem + tail
+    mark = "~" + hashlib.sha256(raw).hexdigest()[:8]
+    cut = raw[: room - len(mark)].decode(errors="ignore")
+    return cut + mark + tail
+
+
+def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOptions, overwrite: bool) -> bool:
+    """Whether `target` already is this very result.
+
+    Raises:
+        OutputExistsError: it is something else, and not to be replaced, or it is the source itself.
+    """
+    if not target.exists():
+        return False
+    origin = Source.of_file(source)
+    origin.protect(target)
+    if target.is_dir():
+        raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
+    wanted = fingerprint(origin.identity, options, options.look or "stable", colorizer.engine(options).info)
+    if _fingerprint_in(target) == wanted:
+        return True
+    if overwrite:
+        return False
+    raise OutputExistsError(f"{target} exists and was made differently; remove it or use --overwrite.")
+
+
+def _fingerprint_in(path: Path) -> str | None:
+    try:
+        return probe(path, max_megapixels=float("inf")).fingerprint
+    except InputError:
+        return None
+
+
+_claimed: set[Path] = set()
+_claims = threading.Lock()
+_large_photo = threading.Lock()
+
+
+@contextmanager
+def _claim(target: Path) -> Iterator[None]:
+    """Keep two workers from writing results of the same name at the same time."""
+    with _claims:
+        if target in _claimed:
+            raise OutputExistsError(f"{target} would be the result of two inputs; color them into different folders.")
+        _claimed.add(target)
+    try:
+        yield
+    finally:
+        with _claims:
+            _claimed.remove(target)
+
+
+@contextmanager
+def _room_for(header: Header) -> Iterator[None]:
+    """Let only one large photo be in memory at a time."""
+    if header.width * header.height <= LARGE_PIXELS:
+        yield
+    else:
+        with _large_photo:
+            yield
+
+
+def run(items: Iterable[Item], work: Callable[[Item], Outcome], workers: int, job: JobOptions) -> Iterator[Outcome]:
+    """Do the work on all items with a few threads, yielding outcomes as they come.
+
+    Only a handful of items are taken ahead of the work. Stops early after a failure that would
+    hit all the others too (a full disk), or after any with `fail_fast`. When the consumer stops
+    or is interrupted, running items are finished and no new one is begun.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="photo")
+    running: set[Future[Outcome]] = set()
+    waiting = iter(items)
+    try:
+        while True:
+            while len(running) < 2 * workers and (item := next(waiting, None)) is not None:
+                running.add(pool.submit(work, item))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for outcome in (future.result() for future in finished):
+                yield outcome
+                if outcome.fatal or (job.fail_fast and outcome.status == "failed"):
+                    waiting = iter(())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,170 @@
+"""The command line: each command is a few lines around the library.
+
+Options come from the classes in options.py. Heavy imports happen inside the commands, so that
+`--help` answers at once. Standard output carries results only; everything said goes to standard error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+
+from vintage_colorizer import __version__
+from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
+from vintage_colorizer.options import BaseOptions, JobOptions, PhotoOptions
+
+FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; 0 is success
+
+app = typer.Typer(
+    name="vintage-colorizer",
+    help="Give old black-and-white photos their color back. Colors are plausible guesses, not historical fact.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+weights_app = typer.Typer(help="The networks: what is there.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+
+def takes(*groups: type[BaseOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of the groups; it receives the validated groups in their place."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**values: Any) -> None:
+            built = [group.of(**_given(values, group)) for group in groups]
+            command(*built, **values)
+
+        own = [
+            parameter
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        fields = [_parameter(name, field) for group in groups for name, field in group.model_fields.items()]
+        run.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
+        run.__doc__, run.__name__ = command.__doc__, command.__name__
+        return run
+
+    return decorate
+
+
+def _given(values: dict[str, Any], group: type[BaseOptions]) -> dict[str, Any]:
+    """Take this group's values out of all values; those not given keep the group's defaults."""
+    taken = {name: values.pop(name) for name in group.model_fields}
+    return {name: value for name, value in taken.items() if value is not None and value is not False}
+
+
+def _parameter(name: str, field: Any) -> inspect.Parameter:
+    """One command-line option. Values pass as text: the options class validates them."""
+    flag = field.annotation is bool
+    option = typer.Option(
+        "--" + name.replace("_", "-"), help=field.description, metavar=None if flag else _metavar(field.annotation)
+    )
+    kind = bool if flag else str | None
+    default = False if flag else None
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _metavar(annotation: Any) -> str:
+    """What stands for the value in the help: the choices, or the kind of value."""
+    if annotation in (int, float, str):
+        return {int: "N", float: "F", str: "TEXT"}[annotation]
+    if get_origin(annotation) is Annotated:
+        return _metavar(get_args(annotation)[0])
+    choices = [one for one in get_args(annotation) if one is not type(None)]
+    return "|".join(one if isinstance(one, str) else _metavar(one) for one in choices)
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Answer --version; the commands do the rest."""
+    if version:
+        typer.echo(f"vintage-colorizer {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@takes(PhotoOptions, JobOptions)
+def photo(
+    options: PhotoOptions,
+    job: JobOptions,
+    *,
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, folders, or '-' for standard input.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A file or a folder; NAME-color.EXT beside the source by default.")
+    ] = None,
+    try_factors: Annotated[
+        str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Color photos: files, whole folders, or standard input."""
+    from vintage_colorizer import commands
+
+    console = commands.Console(quiet)
+    if try_factors is not None:
+        commands.try_render_factors(paths, out, try_factors, options, console)
+    elif paths == [Path("-")]:
+        commands.color_stream(out, options, console)
+    else:
+        raise typer.Exit(commands.color_photos(paths, out, options, job, console))
+
+
+@app.command()
+def doctor() -> None:
+    """Print versions, devices and networks, for a look at what is installed."""
+    from vintage_colorizer import commands
+
+    for line in commands.diagnose():
+        typer.echo(line)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """List the networks that can be used."""
+    from vintage_colorizer import commands
+
+    for line in commands.list_networks():
+        typer.echo(line)
+
+
+def main() -> None:
+    """Run the command line and turn errors into one sentence and an exit code."""
+    # Our matrix products are small: threads inside each would only get in the way of those between photos.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; finished results are kept, run the same command to go on.", err=True)
+        sys.exit(INTERRUPTED)
+    except VintageColorizerError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: VintageColorizerError) -> int:
+    if isinstance(error, OptionError):
+        return USAGE
+    return MISSING if isinstance(error, MissingError) else FAILED
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""What the commands do between the terminal and the library: progress, summary, exit code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from vintage_colorizer import __version__, archive, catalog
+from vintage_colorizer.archive import Item, Outcome
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.engines import describe_hardware, unused_gpu
+from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
+from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.photos import output_format, read_photo
+from vintage_colorizer.sheets import contact_sheet
+
+PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
+
+
+class Console:
+    """Says things on standard error, unless quiet; errors always."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        """`quiet` leaves only errors."""
+        self.quiet = quiet
+        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print a line of information."""
+        if not self.quiet:
+            self._rich.print(readable_name(text), markup=False)
+
+    def complain(self, text: str) -> None:
+        """Print a line about a failure, even when quiet."""
+        self._rich.print(readable_name(text), markup=False, style="red")
+
+    @contextmanager
+    def progress(self, several: bool) -> Iterator[FileProgress]:
+        """Show a bar over several files while they are worked on."""
+        redraws = several and not self.quiet and self._rich.is_terminal
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._rich,
+            transient=True,
+            disable=not redraws,
+        )
+        with bar:
+            yield FileProgress(bar, None if redraws or not several else self)
+
+
+class FileProgress:
+    """Counts files done; the total arrives while work is under way."""
+
+    def __init__(self, bar: Progress, plain: Console | None) -> None:
+        """Draw on `bar`, or print lines on `plain` from time to time where there is no terminal."""
+        self._bar, self._plain = bar, plain
+        self._task: TaskID = bar.add_task("coloring", total=None, rate="")
+        self._start = self._last_line = time.monotonic()
+        self.total: int | None = None
+        self.done = 0
+
+    def count_ahead(self, items: Iterable[Item]) -> None:
+        """Count the inputs in the background, so that the time left can be told."""
+
+        def count() -> None:
+            total = 0
+            for total, _ in enumerate(items, start=1):  # noqa: B007 - the last index is the count
+                pass
+            self.total = total
+            self._bar.update(self._task, total=total)
+
+        threading.Thread(target=count, name="count", daemon=True).start()
+
+    def advance(self) -> None:
+        """One more file is done."""
+        self.done += 1
+        seconds = time.monotonic() - self._start
+        self._bar.update(self._task, completed=self.done, rate=f"{self.done / seconds:.1f}/s")
+        if self._plain and time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
+            self._last_line = time.monotonic()
+            left = f", {(self.total - self.done) * seconds / self.done:.0f} s left" if self.total else ""
+            self._plain.say(f"{self.done} of {self.total or 'many'} files{left}")
+
+
+def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
+    """Color files and folders; return the exit code."""
+    if Path("-") in paths:
+        raise OptionError("'-' (standard input) cannot be mixed with files; give it alone.")
+    several = len(paths) > 1 or paths[0].is_dir()
+    workers = (options.threads or os.cpu_count() or 1) if several else 1
+    # Several files: a thread for each is faster than several threads for one.
+    colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
+    _announce(colorizer, console, workers)
+    tally = Tally()
+
+    def work(item: Item) -> Outcome:
+        return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
+
+    with console.progress(several) as progress, _report(job.report) as report:
+        progress.count_ahead(archive.find(paths, out))
+        for outcome in archive.run(archive.find(paths, out), work, workers, job):
+            if report is not None:
+                report.write(outcome.line() + "\n")
+                report.flush()
+            tally.add(outcome)
+            progress.advance()
+            if not several and outcome.status != "failed":
+                console.say(_single_line(outcome))
+    tally.summarize(console, several)
+    return 1 if tally.failed else 0
+
+
+class Tally:
+    """What came of a run."""
+
+    def __init__(self) -> None:
+        """Start with nothing done."""
+        self.done = self.skipped = self.noted = 0
+        self.failed: list[Outcome] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.done += outcome.status == "done"
+        self.skipped += outcome.status == "skipped"
+        self.noted += outcome.status == "done" and bool(outcome.reason)
+        if outcome.status == "failed":
+            self.failed.append(outcome)
+
+    def summarize(self, console: Console, several: bool) -> None:
+        """Name every failure with its reason, and the numbers."""
+        for outcome in self.failed:
+            console.complain(f"Failed: {outcome.path}: {outcome.reason}")
+        if several:
+            noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
+            console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
+
+
+def color_stream(out: Path | None, options: PhotoOptions, console: Console) -> None:
+    """Color the picture on standard input, to a file or to standard output."""
+    if out is None and sys.stdout.isatty():
+        raise OptionError("The result would go to the screen; name a file with -o or redirect the output.")
+    colorizer = Colorizer(options)
+    result = colorizer.photo(sys.stdin.buffer.read())
+    for note in result.warnings:
+        console.say(f"Note: {note}.")
+    if out is None:
+        result.write(sys.stdout.buffer, options.format)
+        sys.stdout.buffer.flush()
+    else:
+        result.save(out)
+
+
+def try_render_factors(
+    paths: list[Path], out: Path | None, factors: str, options: PhotoOptions, console: Console
+) -> None:
+    """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
+    if len(paths) != 1 or paths[0].is_dir():
+        raise OptionError("--try makes a sheet of one photo; name a single picture.")
+    source = paths[0]
+    target = out or source.with_name(f"{source.stem}-try.jpg")
+    format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
+    variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
+    colorizer = Colorizer(options)
+    photo = read_photo(source, max_megapixels=options.max_megapixels)
+    results = [colorizer.color(photo, variant) for variant in variants]
+    sheet = contact_sheet(
+        [(_label(variant, result.render_factor), result.image) for variant, result in zip(variants, results, strict=True)]
+    )
+    with atomically(target) as file:
+        sheet.save(file, format, quality=95)
+    console.say(f"Wrote {target}.")
+
+
+def _label(variant: PhotoOptions, factor: int) -> str:
+    return f"render factor {factor}" + (" (auto)" if variant.render_factor == "auto" else "")
+
+
+def diagnose() -> list[str]:
+    """Lines on this installation: versions, devices, networks."""
+    import onnxruntime
+
+    lines = [f"vintage-colorizer {__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
+    for package in ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "pillow-heif", "torch"):
+        try:
+            lines.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{package} not installed")
+    lines.append(f"ONNX Runtime can use: {', '.join(onnxruntime.get_available_providers())}")
+    lines.append(f"Processor threads: {os.cpu_count()}")
+    for name in catalog.NETWORKS:
+        try:
+            colorizer = Colorizer(network=name)
+            lines.append(f"network {name}: ready, {describe_hardware(colorizer.engine())}")
+        except VintageColorizerError as error:
+            lines.append(f"network {name}: {error}")
+    if warning := unused_gpu():
+        lines.append(f"Warning: {warning}")
+    return lines
+
+
+def list_networks() -> list[str]:
+    """One line for each network of the catalog."""
+    return [
+        f"{name:10} {'ready' if row.path.is_file() else 'missing':8} {row.about} (license: {row.license})"
+        for name, row in catalog.NETWORKS.items()
+    ]
+
+
+def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
+    engine = colorizer.engine()
+    console.say(f"Coloring with {describe_hardware(engine)}" + (f", {workers} photos at a time." if workers > 1 else "."))
+    if engine.device == "cpu" and (warning := unused_gpu()):
+        console.say(f"Warning: {warning}")
+
+
+def _single_line(outcome: Outcome) -> str:
+    text = f"Wrote {outcome.output}" if outcome.status == "done" else f"Skipped {outcome.path}"
+    return f"{text} ({outcome.reason})." if outcome.reason else f"{text}."
+
+
+@contextmanager
+def _report(path: str | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by the with below
+    except OSError as error:
+        raise OutputError(f"The report {path} cannot be written ({error.strerror}); choose another place.") from error
+    with file:
+        yield file

@@ -1,0 +1,213 @@
+"""Engines run a network file: small luma in, small chroma out.
+
+A network file is ONNX and obeys one contract, so the code here is the same for all of them:
+input `luma` [N, 1, H, W] and, where the network has it, `vividness` [1]; output `chroma`
+[N, 2, H/stride, W/stride]. Its metadata says the rest (see NetworkInfo).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vintage_colorizer.color import Floats
+from vintage_colorizer.errors import EngineError, MissingError, OptionError, OutOfMemoryError, WeightsError
+
+log = logging.getLogger("vintage_colorizer")
+
+CELL = 16  # pixels of working size a step of the render factor stands for, as in DeOldify
+MAX_FILE_BYTES = 2 * 1024**3 - 1  # what one ONNX file can hold
+PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """What a network file says of itself in its metadata, and the file's hash."""
+
+    name: str
+    network: str
+    architecture: str
+    stride: int
+    multiple: int
+    fit: str
+    render_factor: int
+    license: str
+    version: str
+    has_vividness: bool
+    sha256: str
+
+    def working_size(self, height: int, width: int, render_factor: int) -> tuple[int, int]:
+        """Size (height, width) at which the network sees a picture, before padding to `multiple`.
+
+        `square` networks ignore the aspect. For the others the longer side is 16 x render
+        factor and the other one in proportion, in whole strides so that chroma can be cropped exactly.
+        """
+        longest = CELL * render_factor
+        if self.fit == "square":
+            return longest, longest
+
+        def fitted(side: int) -> int:
+            steps = round(longest * side / max(height, width) / self.stride)
+            return max(self.multiple, steps * self.stride)
+
+        return fitted(height), fitted(width)
+
+
+class Engine(Protocol):
+    """Something that runs one network."""
+
+    info: NetworkInfo
+    device: str
+    threads: int
+
+    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+        """Propose chroma [N, 2, H/stride, W/stride] for luma [N, 1, H, W], 0..1, sides multiples of `multiple`.
+
+        Raises:
+            OutOfMemoryError: it does not fit into memory at this size.
+            EngineError: the network failed or returned something that is not a number.
+        """
+        ...
+
+
+class OnnxEngine:
+    """Runs a network with ONNX Runtime; may be called from several threads at once."""
+
+    def __init__(
+        self, path: Path, *, sha256: str | None = None, device: str = "auto", threads: int | None = None
+    ) -> None:
+        """Load the network.
+
+        Args:
+            path: the ONNX file.
+            sha256: what the file must hash to; None for a file of the user's own.
+            device: auto, cpu, cuda or mps.
+            threads: processor threads inside one call; all of them by default.
+
+        Raises:
+            MissingError: there is no such file.
+            WeightsError: it is not a network that obeys the contract.
+            OptionError: the device is not there.
+        """
+        data = _read_network(path, sha256)
+        self.device = _choose_device(device)
+        self.threads = threads or os.cpu_count() or 1
+        self._session = _open_session(path, data, self.device, self.threads)
+        self.info = _describe(path, self._session, hashlib.sha256(data).hexdigest())
+
+    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+        """Propose chroma; see Engine."""
+        inputs = {"luma": luma}
+        if self.info.has_vividness:
+            inputs["vividness"] = np.array([0.5 if vividness is None else vividness], dtype=np.float32)
+        try:
+            chroma: Floats = self._session.run(["chroma"], inputs)[0]
+        except Exception as error:  # the runtime's exceptions share no public base class
+            raise _engine_error(error, self.info, luma.shape) from error
+        if not np.isfinite(chroma).all():
+            raise EngineError(
+                f"The network {self.info.name} returned values that are not numbers; try another --device or --engine."
+            )
+        return chroma
+
+
+def describe_hardware(engine: Engine) -> str:
+    """One line for the start of a run: what computes, and with how many threads."""
+    return f"{engine.info.name} on {engine.device}, {engine.threads} thread{'s' if engine.threads != 1 else ''}"
+
+
+def unused_gpu() -> str | None:
+    """A sentence on what to install if this machine has an NVIDIA GPU that ONNX Runtime here cannot use."""
+    import onnxruntime
+
+    if PROVIDERS["cuda"] in onnxruntime.get_available_providers():
+        return None
+    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        return (
+            "There is an NVIDIA GPU but it is not used; to use it, replace the package onnxruntime by onnxruntime-gpu."
+        )
+    return None
+
+
+def _read_network(path: Path, sha256: str | None) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise WeightsError(f"{path} is over 2 GiB and so cannot be a network file of ours.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingError(f"The network file {path} cannot be read ({error.strerror}); check the path.") from error
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(f"The network file {path} is damaged (its hash is wrong); install the package again.")
+    # A tensor kept in another file names it under the key "location". Such a file could read
+    # anything the user can, so it is refused; networks that fit the contract hold all they need.
+    if sha256 is None and b"location" in data:
+        raise WeightsError(f"{path} keeps weights in other files, which is refused; export it as one file.")
+    return data
+
+
+def _choose_device(device: str) -> str:
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if device == "auto":
+        return "cuda" if PROVIDERS["cuda"] in available else "cpu"
+    if PROVIDERS[device] not in available:
+        raise OptionError(f"ONNX Runtime here cannot use {device}; run 'vintage-colorizer doctor' to see what it can.")
+    return device
+
+
+def _open_session(path: Path, data: bytes, device: str, threads: int) -> Any:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 4  # what matters comes as an exception
+    # Threads that wait by spinning would take the processor from those that decode and encode.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(data, settings, providers=[PROVIDERS[device]])
+    except Exception as error:
+        raise WeightsError(f"{path} is not a network ONNX Runtime can load: {_first_line(error)}.") from error
+
+
+def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
+    inputs = {one.name for one in session.get_inputs()}
+    outputs = {one.name for one in session.get_outputs()}
+    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        info = NetworkInfo(
+            name=metadata["name"],
+            network=metadata["network"],
+            architecture=metadata["architecture"],
+            stride=int(metadata["stride"]),
+            multiple=int(metadata["multiple"]),
+            fit=metadata["fit"],
+            render_factor=int(metadata["render_factor"]),
+            license=metadata["license"],
+            version=metadata["version"],
+            has_vividness="vividness" in inputs,
+            sha256=sha256,
+        )
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
+    if not {"luma"} <= inputs <= {"luma", "vividness"} or "chroma" not in outputs or info.fit not in ("aspect", "square"):
+        raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
+    return info
+
+
+def _engine_error(error: Exception, info: NetworkInfo, shape: tuple[int, ...]) -> EngineError:
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or any(sign in text for sign in ("bad_alloc", "allocat", "out of memory")):
+        return OutOfMemoryError(f"There is not enough memory for {info.name} at {shape[-1]} x {shape[-2]} pixels.")
+    return EngineError(f"The network {info.name} failed: {_first_line(error)}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -1,0 +1,102 @@
+"""The settings of a job, validated here and nowhere else.
+
+Command line, Python API, HTTP API and web page all read these classes: names, ranges, defaults
+and help texts come from the fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vintage_colorizer.errors import OptionError
+
+Look = Literal["artistic", "stable", "video"]
+RenderFactor = Annotated[int, Field(ge=7, le=64)]
+
+Options = TypeVar("Options", bound="BaseOptions")
+
+
+class BaseOptions(BaseModel):
+    """What all groups of options share: they are immutable, and unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def of(cls: type[Options], **values: Any) -> Options:
+        """Build the options from plain values.
+
+        Raises:
+            OptionError: a value is out of range or an option is unknown; the message names it.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise OptionError(_sentence(cls, error)) from None
+
+    def replace(self: Options, **changes: Any) -> Options:
+        """Return a copy with some values changed, validated like new ones."""
+        return self.of(**{**self.model_dump(), **changes}) if changes else self
+
+
+class ColorOptions(BaseOptions):
+    """How the color is made, for photos and films alike."""
+
+    look: Look | None = Field(
+        None,
+        description="artistic (vivid), stable (few mistakes) or video (calm); photos are stable unless you say so.",
+    )
+    network: Literal["compact"] = Field("compact", description="Which network proposes the color.")
+    weights: str | None = Field(None, description="Use this ONNX network file instead of one by name.")
+    render_factor: RenderFactor | Literal["auto"] | None = Field(
+        None,
+        description="Size at which the network sees the scene, in steps of 16 pixels: 7 to 64, or auto. "
+        "Not a quality setting; try a few.",
+    )
+    vividness: float | None = Field(
+        None, ge=0, le=1, description="From cautious (0) to bold (1) colors, instead of the look's own."
+    )
+    saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color: 0 is grey, 1 as it is.")
+    warmth: float = Field(0.0, ge=-1, le=1, description="Shift mid-tones toward blue (-1) or orange (1).")
+    engine: Literal["auto", "onnx"] = Field("auto", description="What runs the network.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
+    threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
+
+
+class PhotoOptions(ColorOptions):
+    """What a photo needs besides."""
+
+    format: Literal["jpeg", "png", "tiff", "webp", "avif"] | None = Field(
+        None, description="Format of the result; the source's by default."
+    )
+    quality: int | None = Field(
+        None, ge=1, le=100, description="JPEG, WebP or AVIF quality; by default 95 or as fine as the source's."
+    )
+    strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
+    mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
+    max_megapixels: float = Field(300.0, gt=0, le=10_000, description="Refuse larger pictures.")
+
+
+class JobOptions(BaseOptions):
+    """How a run over many files behaves; none of it changes a picture."""
+
+    overwrite: bool = Field(False, description="Replace existing files that are not up-to-date results.")
+    report: str | None = Field(None, description="Write one JSON line about each input to this file.")
+    fail_fast: bool = Field(False, description="Stop at the first input that fails.")
+
+
+def _sentence(cls: type[BaseOptions], error: ValidationError) -> str:
+    """Say the first problem pydantic found in one sentence of ours."""
+    problem = error.errors()[0]
+    name = str(problem["loc"][0]) if problem["loc"] else "options"
+    if problem["type"] == "extra_forbidden":
+        return f"There is no option {name!r}; there are: {', '.join(sorted(cls.model_fields))}."
+    expected = "; or ".join(dict.fromkeys(_expectation(one) for one in error.errors() if one["loc"][0] == name))
+    return f"{name.replace('_', '-')} cannot be {problem['input']!r}: {expected}."
+
+
+def _expectation(problem: Any) -> str:
+    """What would have been right, in lower case and without the library's name for the type."""
+    message = str(problem["msg"])
+    return message[0].lower() + message[1:].removesuffix(".")
