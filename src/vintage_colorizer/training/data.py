@@ -253,13 +253,13 @@ def shuffled(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.in
     return np.random.default_rng([seed, epoch]).permutation(numbers)
 
 
-def draw(seed: int, epoch: int, numbers: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """`count` uniform numbers in 0..1 for every photo, [len(numbers), count], from (seed, epoch, number) alone.
+def draw(seed: int, epochs: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """`count` uniform numbers in 0..1 for every photo, [len(numbers), count], from (seed, epoch, number).
 
     A counter run through the SplitMix64 finalizer (Steele et al., 2014), so that no state is carried along.
     """
     with np.errstate(over="ignore"):
-        stream = _mixed(_mixed(np.uint64(seed) + np.uint64(1)) + np.uint64(epoch))
+        stream = _mixed(_mixed(np.uint64(seed) + np.uint64(1)) + epochs.astype(np.uint64))
         photo = _mixed(stream + numbers.astype(np.uint64))[:, None]
         bits = _mixed(photo + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     uniform: NDArray[np.float32] = ((bits >> np.uint64(40)).astype(np.float32) + 0.5) / np.float32(2**24)

@@ -201,7 +201,7 @@ def _grain(luma: Tensor, dice: Dice) -> Tensor:
     """Film grain: noise, strongest in the middle tones, a part of it clumped over neighboring pixels."""
     clumped = dice.uniform(0, 1)
     noise = (1 - clumped) * _cut("white", luma, dice) + clumped * _cut("soft", luma, dice)
-    return luma + dice.uniform(0.01, 0.09) * noise * (0.3 + 2.8 * luma * (1 - luma))
+    return luma + dice.uniform(0.01, 0.06) * noise * (0.3 + 2.8 * luma * (1 - luma))
 
 
 def _noise(luma: Tensor, dice: Dice) -> Tensor:

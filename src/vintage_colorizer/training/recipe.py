@@ -152,7 +152,7 @@ class Inflection:
     photos: int = _within(64, 2, 10000)  # held-out photos measured
     extractor: str = "tf_efficientnet_lite0"
     patience: int = _within(4, 1, 1000)  # measurements without a better one before stopping
-    hue_drift: float = _within(4.0, 0, 180)  # degrees that skin may turn towards orange
+    orange: float = _within(4.0, 0, 180)  # Lab units that skin may move towards orange
     disagreement: float = _within(
         1.5, 1, 100
     )  # how much renders at two sizes may come to differ, as a factor

@@ -1,0 +1,200 @@
+"""The folder of a run: resolved recipe, checkpoints, logs, sheets of pictures.
+
+RUN/recipe.yaml        the recipe as it was run, every value written out
+RUN/last.pt            the newest checkpoint; replaced in one piece, so that there always is a good one
+RUN/log.jsonl          losses, rates and figures, a line each
+RUN/tensorboard/       the same for TensorBoard, with the sheets
+RUN/sheets/            held-out photos: grey, painted, truth
+RUN/generated/         what the critic learns to tell from real
+RUN/network.onnx       the finished network, with its card
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import DiskFullError, InputError, OptionError, OutputError, OutputExistsError
+from .recipe import Recipe, dump_recipe
+
+log = logging.getLogger("vintage_colorizer")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Run:
+    """One run's folder. Only the process of rank 0 writes."""
+
+    def __init__(self, out: Path, recipe: Recipe, resume: bool, writes: bool) -> None:
+        """Open `out` for a new run, or to resume one.
+
+        OutputExistsError if a run is there and `resume` is off; OptionError if it was run with another recipe.
+        """
+        self.out, self.writes = out, writes
+        self.checkpoint = out / "last.pt"
+        self.log_file = out / "log.jsonl"
+        self.board: Any = None
+        text = dump_recipe(recipe)
+        if self.checkpoint.exists() and not resume:
+            raise OutputExistsError(f"{out} holds a run already; resume it or give another folder")
+        if self.checkpoint.exists() and (out / "recipe.yaml").read_text(encoding="utf-8") != text:
+            raise OptionError(
+                f"{out} was begun with another recipe, see its recipe.yaml; give another folder"
+            )
+        if writes:
+            make_folder(out)
+            write_text(out / "recipe.yaml", text)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint; the old one stays until the new one is complete.
+
+        DiskFullError, or OutputError, if it cannot be written.
+        """
+        if self.writes:
+            replace(self.checkpoint, lambda file: torch.save(dict(state), file))
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest checkpoint, on the CPU; None if there is none."""
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise InputError(
+                f"the checkpoint {self.checkpoint} is damaged; delete it to start over"
+            ) from error
+        return state
+
+    def record(self, tag: str, step: int, figures: Mapping[str, float]) -> None:
+        """Add a line to the log, and to TensorBoard if that is installed."""
+        if not self.writes:
+            return
+        line = {"tag": tag, "step": step, **{name: round(float(x), 6) for name, x in figures.items()}}
+        with guarded(self.log_file), self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in figures.items():
+            self._tensorboard().add_scalar(f"{tag}/{name}", value, step)
+
+    def sheet(self, name: str, rows: list[Tensor], step: int = 0) -> None:
+        """Save pictures as a sheet: each of `rows` is RGB [N, 3, H, W] in 0..1, or grey [N, 1, H, W]."""
+        if not self.writes or not len(rows[0]):
+            return
+        strips = [torch.cat(list(row.expand(-1, 3, -1, -1)), dim=2) for row in rows]
+        sheet = (torch.cat(strips, dim=1).clamp(0, 1) * 255).round().byte().cpu()
+        make_folder(self.out / "sheets")
+        path = self.out / "sheets" / f"{name}.png"
+        replace(path, lambda file: Image.fromarray(np.moveaxis(sheet.numpy(), 0, -1)).save(file, "png"))
+        self._tensorboard().add_image(name, sheet, step)
+
+    def close(self) -> None:
+        """Finish the log."""
+        if self.board is not None:
+            self.board.close()
+            self.board = None
+
+    def _tensorboard(self) -> Any:
+        if self.board is None:
+            if importlib.util.find_spec("tensorboard") is None:
+                self.board = _Silent()
+            else:
+                from torch.utils.tensorboard.writer import SummaryWriter
+
+                self.board = SummaryWriter(str(self.out / "tensorboard"))  # type: ignore[no-untyped-call]
+        return self.board
+
+
+class _Silent:
+    """Stands in for TensorBoard where it is not installed."""
+
+    def add_scalar(self, *_: Any) -> None: ...
+
+    def add_image(self, *_: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Clock:
+    """Says how far a stage is and how long it will take, every `every` steps."""
+
+    def __init__(self, name: str, first: int, steps: int, every: int) -> None:
+        """Start the clock of stage `name` at step `first` of `steps`."""
+        self.name, self.first, self.steps, self.every = name, first, steps, every
+        self.begun = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        """True if `step`, counted from 0, is to be reported."""
+        return (step + 1) % self.every == 0 or step + 1 == self.steps
+
+    def tell(self, step: int, batch: int, figures: Mapping[str, float]) -> None:
+        """Report `step` to the log."""
+        done, seconds = step + 1 - self.first, time.monotonic() - self.begun
+        left = seconds / done * (self.steps - step - 1)
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        pace = done * batch / max(seconds, 1e-9)
+        log.info(
+            "%s: step %d of %d, %s, %.0f photos/s, %s left",
+            *(self.name, step + 1, self.steps, numbers, pace, time.strftime("%H:%M:%S", time.gmtime(left))),
+        )
+
+
+class guarded:  # noqa: N801 - reads as a word: with guarded(path)
+    """Turns what the system says about a file that cannot be written into our errors."""
+
+    def __init__(self, path: Path) -> None:
+        """Guard the writing of `path`."""
+        self.path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate an OSError."""
+        if isinstance(error, OSError):
+            if error.errno in FULL:
+                raise DiskFullError(f"no space is left for {self.path}; free some and resume") from error
+            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from error
+
+
+def replace(path: Path, write: Any) -> None:
+    """Call `write(file)` on a temporary file and put it in place of `path` only when it is complete and on disk."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with guarded(path), part.open("wb") as file:
+            try:
+                write(file)
+            except RuntimeError as error:  # torch reports a failed write in its own words
+                raise _cause(error, part) from error
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _cause(error: RuntimeError, part: Path) -> BaseException:
+    inner = error.__cause__ or error.__context__
+    if isinstance(inner, OSError):
+        return inner
+    return OSError(errno.ENOSPC, str(error)) if "write" in str(error).lower() else error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it."""
+    with guarded(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one piece."""
+    replace(path, lambda file: file.write(text.encode()))
