@@ -1,8 +1,9 @@
 """Photos to learn from: a folder, tar shards or a Hugging Face data set, as batches of square windows.
 
-What comes in which batch, and every random number used on it, follows from (seed, epoch, index) alone: the same
-for any number of workers and machines, and any step can be taken up again. Photos are looked through once; corrupt
-and near-grey ones are left out and counted. What fits is then held decoded on the training device.
+What comes in which batch, and every random number used on it, follows from (seed, epoch, index) alone: the
+same for any number of workers and machines, and any step can be taken up again. Photos are looked through
+once; corrupt and near-grey ones are left out and counted. What fits is then held decoded on the training
+device.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Making pairs: a clean color photo, changed like a camera would, and what is left of it on an old print.
 
-Everything works on whole batches, on their device; every random number comes from `Dice`, which holds one row of
-uniform numbers for each photo, so a photo is changed the same way whatever batch it is in. `TASKS` lists what can
-be restored: a task is a function that takes clean pictures and returns degraded ones.
+Everything works on whole batches, on their device; every random number comes from `Dice`, which holds one row
+of uniform numbers for each photo, so a photo is changed the same way whatever batch it is in. `TASKS` lists
+what can be restored: a task is a function that takes clean pictures and returns degraded ones.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Where the GAN phase stops paying: the inflection point of NoGAN, found by measurement.
 
-The original's author looked at pictures from every 0.1 % of the data for the moment before skins go orange. Here, at
-every checkpoint and on fixed held-out photos, four things are measured (`measure`):
+The original's author looked at pictures from every 0.1 % of the data for the moment before skins go orange. Here
+four things are measured at every checkpoint, on fixed held-out photos (`measure`):
 
-- distance: how far the painted pictures are from the photos as a distribution, by the kernel distance (Binkowski et
-  al., 2018) on the features of a named extractor; not comparable with published FID or KID
+- distance: how far the painted pictures are from the photos as a distribution, by the kernel distance (Binkowski
+  et al., 2018) on the features of a named extractor; not comparable with published FID or KID
 - colorfulness: Hasler and Suesstrunk's, as a share of the photos'
-- orange: how far skin-like regions have moved towards orange from their true color, in Lab units
+- orange: how far skin-like regions are from their true color towards orange, in Lab units
 - disagreement: mean chroma difference between renders at two sizes, as a share of the mean chroma painted
 
-and `Watch` decides. The best checkpoint is the one of least distance among those whose skin and agreement are still
-in bounds; the quality has turned when `patience` measurements have passed without a better one.
+and `Watch` decides. The best checkpoint is the one of least distance among those whose skin and agreement are
+still in bounds; quality has turned when `patience` measurements have passed without a better one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def orange(painted: Tensor, clean: Tensor) -> float:
 
 def disagreement(paint: Paint, luma: Tensor, painted: Tensor) -> float:
     """Mean difference of chroma to that of a smaller render, as a share of the mean chroma."""
-    side = max(32, round(luma.shape[-1] * SMALLER / 32) * 32)
+    side = max(32, int(luma.shape[-1] * SMALLER) // 32 * 32)
     small = functional.interpolate(luma, size=(side, side), mode="bilinear", antialias=True)
     again = torch.cat([chroma_of(denormalize(paint(part))) for part in small.split(CHUNK)])
     chroma = functional.interpolate(chroma_of(painted), size=(side, side), mode="bilinear", antialias=True)
@@ -100,19 +100,19 @@ def describe(extractor: Extractor, pictures: Tensor) -> Tensor:
 
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:
-    """1000 x the unbiased squared maximum mean discrepancy of features [N, F], kernel (x.y / F + 1)^3.
+    """1000 x the squared maximum mean discrepancy of features [N, F] of the same photos, kernel (x.y / F + 1)^3.
 
-    Features are brought to the deviation of `y` first, so that no few of them decide.
+    Features are brought to mean 0 and deviation 1 under `y`, so that no few of them decide. A photo is never
+    compared with itself, in either state, which makes equal sets exactly 0 apart.
     """
     center, scale = y.mean(dim=0), y.std(dim=0).clamp(min=1e-6)
-    x, y = ((part - center) / scale for part in (x.double(), y.double()))
-    n, m = len(x), len(y)
+    x, y = ((part.double() - center) / scale for part in (x, y))
 
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T / a.shape[1] + 1) ** 3
+    def mean_kernel(a: Tensor, b: Tensor) -> Tensor:
+        kernel = (a @ b.T / a.shape[1] + 1) ** 3
+        return (kernel.sum() - kernel.trace()) / (len(a) * (len(a) - 1))
 
-    within = [(k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in (kernel(x, x), kernel(y, y))]
-    return 1000 * float(within[0] + within[1] - 2 * kernel(x, y).sum() / (n * m))
+    return 1000 * float(mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y))
 
 
 @dataclass

@@ -297,7 +297,7 @@ class NoGan:
     def _end_step(self, clock: Clock, order: Order, figures: dict[str, Any]) -> None:
         """Report, and save, every so often."""
         if clock.due(self.step) and self.fabric.is_global_zero:
-            numbers = {name: float(value) for name, value in figures.items()}
+            numbers = {name: float(torch.as_tensor(value).detach()) for name, value in figures.items()}
             clock.tell(self.step, order.batch, numbers)
             self.run.record(clock.name, self.step + 1, numbers)
         self.step += 1
