@@ -253,9 +253,8 @@ class NoGan:
         fake = losses.denormalize(self._paint(luma, luma_of(clean)))
         loss, right = self._opinion(critic, self.generator.attainable(clean), fake)
         self._descend(loss, optimizer)
-        everywhere = float(self.fabric.all_reduce(loss.detach(), reduce_op="mean"))
-        self.turn = next_turn(self.turn, everywhere, how.threshold)
-        return {"critic_loss": everywhere, "right": right}
+        self.turn = next_turn(self.turn, self._everywhere(loss), how.threshold)
+        return {"critic_loss": loss, "right": right}
 
     def _generator_turn(
         self, generator: nn.Module, optimizer: torch.optim.Optimizer, luma: Tensor, clean: Tensor, how: Gan
@@ -286,23 +285,31 @@ class NoGan:
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not bool(torch.isfinite(loss)):
-            raise EngineError(
-                f"the loss is not a number at step {self.step}; the last good state is {self.run.checkpoint}, "
-                "start again from it with lower rates"
-            )
+            raise self._diverged("the loss")
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         optimizer.step()
 
+    def _diverged(self, what: str) -> EngineError:
+        return EngineError(
+            f"{what} is not a number at step {self.step} of stage {self.stage + 1}; the last good state is "
+            f"{self.run.checkpoint}, start again with lower rates"
+        )
+
     def _end_step(self, clock: Clock, order: Order, figures: dict[str, Any]) -> None:
         """Report, and save, every so often."""
-        if clock.due(self.step) and self.fabric.is_global_zero:
-            numbers = {name: float(torch.as_tensor(value).detach()) for name, value in figures.items()}
+        if clock.due(self.step):
+            numbers = {name: self._everywhere(value) for name, value in figures.items()}
             clock.tell(self.step, order.batch, numbers)
             self.run.record(clock.name, self.step + 1, numbers)
         self.step += 1
         if self.step % self.recipe.run.checkpoint_every == 0:
             self.save()
+
+    def _everywhere(self, figure: Tensor | float) -> float:
+        """The mean of a figure over all processes."""
+        here = torch.as_tensor(figure, dtype=torch.float32, device=self.fabric.device).detach()
+        return float(self.fabric.all_reduce(here, reduce_op="mean"))
 
     def _opinion(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The critic's loss on real and generated RGB, judged in one batch, and the share it gets right."""
@@ -362,7 +369,13 @@ class NoGan:
     # ---- The state ---------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write a checkpoint with everything that the rest of the run depends on."""
+        """Write a checkpoint with everything that the rest of the run depends on.
+
+        EngineError, and the last good one stays, if a weight is no longer a number.
+        """
+        for network in (self.generator, self.critic):
+            if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+                raise self._diverged("a weight")
         self.run.save(
             {
                 "stage": self.stage,
