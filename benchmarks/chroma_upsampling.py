@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from photos_at_hand import color_photos
 
+from photos_at_hand import color_photos
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 

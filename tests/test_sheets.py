@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vintage_colorizer.color import Pixels
 from vintage_colorizer.sheets import GAP, LABEL_HEIGHT, add_mark, contact_sheet
 
 
@@ -28,7 +29,7 @@ def test_large_pictures_are_shrunk_on_the_sheet() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_mark_changes_only_the_lower_left_corner(dtype: type) -> None:
-    pixels = np.zeros((200, 300, 3), dtype)
+    pixels: Pixels = np.zeros((200, 300, 3), dtype)
     add_mark(pixels)
     rows, columns = np.nonzero(pixels.any(axis=-1))
     assert len(rows) > 0

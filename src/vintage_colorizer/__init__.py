@@ -1,9 +1,9 @@
 """Give old black-and-white photos their color back.
 
-    from vintage_colorizer import Colorizer
+from vintage_colorizer import Colorizer
 
-    colorizer = Colorizer()
-    colorizer.photo("grandma.jpg", look="artistic").save("grandma-color.jpg")
+colorizer = Colorizer()
+colorizer.photo("grandma.jpg", look="artistic").save("grandma-color.jpg")
 """
 
 from __future__ import annotations

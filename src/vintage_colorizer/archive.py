@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import stat
 import threading
@@ -19,18 +20,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
+    EngineError,
     InputError,
     OptionError,
-    OutOfMemoryError,
+    OutputError,
     OutputExistsError,
-    VintageColorizerError,
 )
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Header, output_format, probe
+
+log = logging.getLogger("vintage_colorizer")
 
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 LONGEST_NAME = 255  # bytes, on all common file systems
@@ -87,8 +90,11 @@ def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
     paths = list(paths)
     if out is not None and not _is_folder(out, paths):
         output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
-        yield Item(paths[0], out.parent, name=out.name)
-        return
+        return iter([Item(paths[0], out.parent, name=out.name)])
+    return _find(paths, out)
+
+
+def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
     several = sum(path.is_dir() for path in paths) > 1
     for path in paths:
         if not path.is_dir():
@@ -135,13 +141,19 @@ def _why_unfit(entry: os.DirEntry[str]) -> str | None:
         return "a link to a folder is not followed"
     if entry.name.startswith("."):
         return "hidden"
+    if not entry.is_file():
+        return "not a file but a pipe, socket, device or broken link"
     if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
         return "not a picture by its name"
     return None
 
 
 def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool = False) -> Outcome:
-    """Color one file. Whatever is wrong with it is in the Outcome; nothing is raised."""
+    """Color one file. Whatever is wrong with it, or with its result, is in the Outcome.
+
+    Raises:
+        OptionError, MissingError, WeightsError: every other file would fail in the same way.
+    """
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
@@ -158,11 +170,12 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
             result = colorizer.photo(item.source, options)
             result.write(target, target.suffix)
         return _success(path, target, result, time.perf_counter() - start)
-    except VintageColorizerError as error:
+    except (InputError, OutputError, EngineError) as error:
+        log.debug("%s", path, exc_info=True)
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
     except MemoryError:
-        error = OutOfMemoryError(f"There is not enough memory for {path}; color it alone or on a larger machine.")
-        return Outcome(path, "failed", str(error), seconds=_rounded(start))
+        reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
+        return Outcome(path, "failed", reason, seconds=_rounded(start))
 
 
 def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
@@ -235,7 +248,7 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
     origin.protect(target)
     if target.is_dir():
         raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
-    wanted = fingerprint(origin.identity, options, options.look or "stable", colorizer.engine(options).info)
+    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:

@@ -1,6 +1,6 @@
 """The main path: a photo is read, its small luma goes to a network, and the chroma that comes back is merged.
 
-    photo -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with the full-size luma -> file
+photo -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with the full-size luma -> file
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ import json
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vintage_colorizer import __version__, catalog, color
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine
+from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.options import ColorOptions, PhotoOptions
+from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
 
 log = logging.getLogger("vintage_colorizer")
 
+DEFAULT_LOOK: Look = "stable"
 LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
-ONE_HUE = 0.97  # share of all chroma within 15 degrees of one hue that says the network saw nothing
-AUTO_STEPS = (0.75, 1.0, 1.25, 1.5)  # sizes `auto` compares, times the look's own render factor
+ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
+AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
 LOWEST_FACTOR = 7
 
 
@@ -46,7 +49,7 @@ class Source:
         """Describe what was given to `Colorizer.photo`."""
         if isinstance(source, (str, os.PathLike)):
             return cls.of_file(Path(source))
-        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels)).hexdigest())
+        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
@@ -71,7 +74,7 @@ class ColorizedPhoto:
     chroma: Floats  # h x w x 2, small, as the network gave it
     luma: Floats  # h x w, of the same size
     options: PhotoOptions
-    look: str
+    look: Look
     settings: LookSettings
     network: NetworkInfo
     render_factor: int
@@ -87,7 +90,8 @@ class ColorizedPhoto:
     @property
     def pixels(self) -> Pixels:
         """The colored picture, H x W x 3 RGB, of the source's own depth."""
-        return color.merge(self.photo.pixels, self.final_chroma)
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
 
     @property
     def image(self) -> Image.Image:
@@ -199,13 +203,16 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
+        with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
+            loading = loader.submit(self.engine, options)
+            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            loading.result()
         return self.color(photo, options, Source.of(source, photo))
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
         engine = self.engine(options)
-        look = options.look or "stable"
+        look = options.look or DEFAULT_LOOK
         settings = settings_of(options, look, engine.info)
         chroma, factor, notes = self._propose(photo.pixels, engine, options, settings)
         return ColorizedPhoto(
@@ -233,7 +240,7 @@ class Colorizer:
         """
         options = self.options.replace(**settings)
         engine = self.engine(options)
-        look_settings = settings_of(options, options.look or "stable", engine.info)
+        look_settings = settings_of(options, options.look or DEFAULT_LOOK, engine.info)
         chroma, _, _ = self._propose(luma, engine, options, look_settings)
         saturation = options.saturation * look_settings.saturation
         small = small_luma(luma, *chroma.shape[:2])
@@ -247,7 +254,11 @@ class Colorizer:
         key = (str(path), options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                engine = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                self._engines[key] = engine
+                log.info("Coloring with %s.", describe_hardware(engine))
+                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
+                    log.warning("%s", advice)
             return self._engines[key]
 
     def _propose(
@@ -274,7 +285,7 @@ class Colorizer:
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
     """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
     info = engine.info
-    height, width = info.working_size(*pixels.shape[:2], render_factor)
+    height, width = info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
     luma = small_luma(pixels, height, width)
     padded = np.pad(luma, ((0, -height % info.multiple), (0, -width % info.multiple)), mode="edge")
     chroma = engine.chroma(padded[None, None], vividness)[0]
@@ -299,18 +310,18 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     height, width = proposals[0].shape[:2]
     comparable = np.stack([color.upsample(one, height, width) for one in proposals])
     distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(distances.argmin())
+    best = int(np.argmin(distances))
     return proposals[best], factors[best]
 
 
-def settings_of(options: ColorOptions, look: str, info: NetworkInfo) -> LookSettings:
+def settings_of(options: ColorOptions, look: Look, info: NetworkInfo) -> LookSettings:
     """The look's settings with this network, overridden by the options.
 
     Raises:
         OptionError: vividness is asked of a network that has no such input.
     """
     plain = LookSettings(render_factor=info.render_factor, vividness=None)
-    settings = catalog.LOOKS.get((info.network, look), plain)  # type: ignore[call-overload]
+    settings = catalog.LOOKS.get((info.network, look), plain)
     if options.vividness is None:
         return settings
     if not info.has_vividness:
@@ -325,244 +336,13 @@ def small_luma(pixels: Pixels, height: int, width: int) -> Floats:
     return color.luma(np.asarray(small))
 
 
-def eight_bit(pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """The same picture with 256 levels."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
     if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def fingerprint(self) -> str:
-        """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.source.identity, self.options, self.look, self.network)
-
-    def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
-        """Return a copy with another saturation or warmth, without asking the network again."""
-        given = {"saturation": saturation, "warmth": warmth}
-        options = self.options.replace(**{name: value for name, value in given.items() if value is not None})
-        return dataclasses.replace(self, options=options)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, atomically; the format is the one asked for in the options, else the name's.
-
-        Raises:
-            OutputExistsError: `path` is the source itself.
-            OptionError: the format is not known or cannot hold the picture.
-            OutputError: it cannot be written.
-        """
-        target = Path(path)
-        self.source.protect(target)
-        self.write(target, self.options.format or target.suffix)
-        return target
-
-    def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
-        """Write the picture to a path or an open binary file.
-
-        Args:
-            target: where to.
-            format: its name or a suffix, such as png or .png; the source's where that can hold it by default.
-
-        Raises:
-            OptionError: the format is not known or cannot hold the picture.
-            OutputError: it cannot be written.
-        """
-        format = output_format(self.photo.format, self.photo.depth, self.photo.alpha is not None, format)
-        pixels = self.pixels
-        if self.options.mark:
-            from vintage_colorizer.sheets import add_mark
-
-            add_mark(pixels)
-        write_photo(
-            target,
-            pixels,
-            self.photo,
-            format=format,
-            quality=self.options.quality,
-            strip=self.options.strip,
-            disclosure=Disclosure(
-                fingerprint=self.fingerprint,
-                software=f"Vintage Colorizer {__version__}",
-                look=self.look,
-                network=self.network.name,
-            ),
-        )
-
-
-class Colorizer:
-    """Colors photos. Networks are loaded once, on first use; safe to call from several threads.
-
-    Args:
-        options: the defaults of every call.
-        **settings: the same as single values, for example `look="artistic"`, `threads=1`.
-
-    Raises:
-        OptionError: a setting is wrong.
-    """
-
-    def __init__(self, options: PhotoOptions | None = None, **settings: Any) -> None:
-        """Remember the defaults; nothing is loaded yet."""
-        self.options = (options or PhotoOptions()).replace(**settings)
-        self._engines: dict[tuple[str, str, int | None], Engine] = {}
-        self._lock = threading.Lock()
-
-    def photo(self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Any) -> ColorizedPhoto:
-        """Color one photo.
-
-        Args:
-            source: a path, bytes, a binary file, a Pillow image, or an array (uint8 or uint16,
-                H x W or H x W x 3 or 4, RGB).
-            options: used instead of this colorizer's own.
-            **settings: changes to them for this call, for example `look="artistic"`.
-
-        Raises:
-            InputError: the source cannot be read, is not supported or too large.
-            OptionError: a setting is wrong.
-            EngineError: the network failed; a grey picture is never returned in its place.
-        """
-        options = (options or self.options).replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
-        return self.color(photo, options, Source.of(source, photo))
-
-    def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
-        """Color a photo that was read before; see `photo`."""
-        engine = self.engine(options)
-        look = options.look or "stable"
-        settings = settings_of(options, look, engine.info)
-        chroma, factor, notes = self._propose(photo.pixels, engine, options, settings)
-        return ColorizedPhoto(
-            photo=photo,
-            chroma=chroma,
-            luma=small_luma(photo.pixels, *chroma.shape[:2]),
-            options=options,
-            look=look,
-            settings=settings,
-            network=engine.info,
-            render_factor=factor,
-            source=source or Source.of(photo.pixels, photo),
-            notes=notes,
-        )
-
-    def chroma(self, luma: Floats, **settings: Any) -> Floats:
-        """Propose chroma for a luma plane.
-
-        Args:
-            luma: float32, H x W, 0..1.
-            **settings: changes to this colorizer's options for this call.
-
-        Returns:
-            (U, V), float32, H x W x 2.
-        """
-        options = self.options.replace(**settings)
-        engine = self.engine(options)
-        look_settings = settings_of(options, options.look or "stable", engine.info)
-        chroma, _, _ = self._propose(luma, engine, options, look_settings)
-        saturation = options.saturation * look_settings.saturation
-        small = small_luma(luma, *chroma.shape[:2])
-        return color.upsample(color.adjust(chroma, small, saturation, options.warmth), *luma.shape)
-
-    def engine(self, options: ColorOptions | None = None) -> Engine:
-        """Return the engine these options ask for, loading it the first time."""
-        options = options or self.options
-        file = catalog.NETWORKS[options.network]
-        path, sha256 = (Path(options.weights), None) if options.weights else (file.path, file.sha256)
-        key = (str(path), options.device, options.threads)
-        with self._lock:
-            if key not in self._engines:
-                self._engines[key] = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
-            return self._engines[key]
-
-    def _propose(
-        self, pixels: Pixels, engine: Engine, options: ColorOptions, settings: LookSettings
-    ) -> tuple[Floats, int, tuple[str, ...]]:
-        """Small chroma, the render factor it was made at, and notes on what memory forced."""
-        wanted = options.render_factor or settings.render_factor
-        if wanted == "auto":
-            return (*choose_render_factor(engine, pixels, settings), ())
-        notes: list[str] = []
-        for factor in _ladder(wanted):
-            try:
-                return propose(engine, pixels, factor, settings.vividness), factor, tuple(notes)
-            except OutOfMemoryError as error:
-                notes.append(f"not enough memory at render factor {factor}")
-                log.warning("%s", error)
-        if engine.device == "cpu":
-            raise OutOfMemoryError(f"There is not enough memory for {engine.info.name} even at render factor {factor}.")
-        cpu = self.engine(options.replace(device="cpu"))
-        notes.append("the processor was used, as the GPU has too little memory")
-        return propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes)
-
-
-def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
-    """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    info = engine.info
-    height, width = info.working_size(*pixels.shape[:2], render_factor)
-    luma = small_luma(pixels, height, width)
-    padded = np.pad(luma, ((0, -height % info.multiple), (0, -width % info.multiple)), mode="edge")
-    chroma = engine.chroma(padded[None, None], vividness)[0]
-    return np.moveaxis(chroma[:, : height // info.stride, : width // info.stride], 0, -1)
-
-
-def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
-    """Render at several sizes and keep the one the others agree with most.
-
-    A wrong color, such as a hand left grey, is usually wrong at one size and right at the rest, so
-    the proposal nearest to the mean of all is the safest. `benchmarks/render_factor.py` judges it.
-    """
-    factors = sorted({min(64, max(LOWEST_FACTOR, round(step * settings.render_factor))) for step in AUTO_STEPS})
-    proposals = []
-    for factor in factors:
-        try:
-            proposals.append(propose(engine, pixels, factor, settings.vividness))
-        except OutOfMemoryError:
-            if not proposals:
-                raise
-            break
-    height, width = proposals[0].shape[:2]
-    comparable = np.stack([color.upsample(one, height, width) for one in proposals])
-    distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(distances.argmin())
-    return proposals[best], factors[best]
-
-
-def settings_of(options: ColorOptions, look: str, info: NetworkInfo) -> LookSettings:
-    """The look's settings with this network, overridden by the options.
-
-    Raises:
-        OptionError: vividness is asked of a network that has no such input.
-    """
-    plain = LookSettings(render_factor=info.render_factor, vividness=None)
-    settings = catalog.LOOKS.get((info.network, look), plain)  # type: ignore[call-overload]
-    if options.vividness is None:
-        return settings
-    if not info.has_vividness:
-        raise OptionError(f"The network {info.name} has no vividness; use --saturation instead.")
-    return dataclasses.replace(settings, vividness=options.vividness)
-
-
-def small_luma(pixels: Pixels, height: int, width: int) -> Floats:
-    """Luma of the picture shrunk (or enlarged) to height x width, float32, 0..1: what a network sees."""
-    image = Image.fromarray(eight_bit(pixels))
-    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return color.luma(np.asarray(small))
-
-
-def eight_bit(pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The same picture with 256 levels."""
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels, dtype=np.uint8)
-    if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def identify(source: PhotoSource, photo: Photo) -> str:
-    """Say which source this is: size and time of a file, else a hash of the pixels."""
-    if isinstance(source, (str, os.PathLike)):
-        status = os.stat(source)
-        return f"{status.st_size}:{status.st_mtime_ns}"
-    return hashlib.sha256(np.ascontiguousarray(photo.pixels)).hexdigest()
+        return np.asarray((pixels.astype(np.uint32) * 255 + 32767) // 65535, dtype=np.uint8)
+    return np.asarray(np.clip(pixels, 0, 1) * 255 + 0.5, dtype=np.float32).astype(np.uint8)
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:
