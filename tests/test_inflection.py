@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vintage_colorizer.training import inflection
 from vintage_colorizer.training.inflection import Watch, draw_curves, frechet_distance, measure
-from vintage_colorizer.training.losses import Extractor, normalize
+from vintage_colorizer.training.losses import Extractor, denormalize, normalize
 from vintage_colorizer.training.recipe import Inflection
 
 
@@ -68,7 +68,7 @@ def test_renders_that_agree_and_that_do_not() -> None:
         return steady(part) if part.shape[-1] == 64 else normalize(part.expand(-1, 3, -1, -1))
 
     for paint, low, high in ((steady, 0.0, 0.05), (by_size, 0.9, 1.1)):
-        painted = inflection.denormalize(paint(luma))
+        painted = denormalize(paint(luma))
         assert low <= inflection.disagreement(paint, luma, painted) <= high
 
 

@@ -35,7 +35,7 @@ def test_feature_loss_sees_what_differs(extractor: losses.Extractor) -> None:
     same = losses.feature_loss(extractor, photo, photo.detach(), 1.0, (20, 70, 10))
     other = losses.feature_loss(extractor, photo, photo.detach().flip(1), 1.0, (20, 70, 10))
     assert float(same.detach()) == 0
-    other.backward()
+    other.backward()  # type: ignore[no-untyped-call]
     assert photo.grad is not None and float(photo.grad.abs().sum()) > 0
     assert not any(parameter.requires_grad for parameter in extractor.train().parameters())
     assert not extractor.training
@@ -46,7 +46,7 @@ def test_a_missing_vgg_names_the_override(monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError("no network")
 
     monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(MissingError, match="losses.extractor=tf_efficientnet_lite0"):
+    with pytest.raises(MissingError, match=r"losses\.extractor=tf_efficientnet_lite0"):
         losses.Extractor("vgg16_bn")
 
 

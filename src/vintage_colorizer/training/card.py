@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from .. import __version__
-from ..architectures.contract import export_onnx
-from ..errors import MissingError
-from .generators import CompactPainter, Painter
-from .recipe import Recipe, dump_recipe
-from .runs import Run, replace, write_text
+from vintage_colorizer import __version__
+from vintage_colorizer.architectures.contract import export_onnx
+from vintage_colorizer.errors import MissingError
+from vintage_colorizer.files import atomically
+from vintage_colorizer.training.generators import CompactPainter, Painter
+from vintage_colorizer.training.recipe import Recipe, dump_recipe
+from vintage_colorizer.training.runs import Run, write_text
 
 log = logging.getLogger("vintage_colorizer")
 Figures = Mapping[str, Mapping[str, float]]
@@ -34,13 +35,14 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
 
     painter = painter.cpu().eval()
     state = {key: value.contiguous() for key, value in painter.network.state_dict().items()}
-    replace(run.out / "network.safetensors", lambda file: file.write(save(state)))
+    with atomically(run.out / "network.safetensors") as file:
+        file.write(save(state))
     for package in ("onnx", "onnxruntime", "onnxscript"):
         try:
             import_module(package)
         except ImportError:
             raise MissingError(
-                f"{package} is needed to write {path}; the training is kept: install it and resume"
+                f"{package} is needed to write {path}; the training is kept: install it and resume."
             ) from None
     part = path.with_suffix(".part.onnx")
     export_onnx(painter.contract(), part, metadata(painter, recipe))

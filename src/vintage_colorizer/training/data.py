@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..errors import InputError, MissingError, UnreadableError
-from .recipe import Data
+from vintage_colorizer.errors import InputError, MissingError, UnreadableError
+from vintage_colorizer.metrics import colorfulness
+from vintage_colorizer.training.recipe import Data
 
 log = logging.getLogger("vintage_colorizer")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -54,9 +55,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         """List `root`."""
-        self.paths = sorted(
-            path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-        )
+        self.paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
     def __len__(self) -> int:
         """How many pictures the folder holds."""
@@ -86,9 +85,7 @@ class Shards:
                         if entry.isfile() and Path(entry.name).suffix.lower() in SUFFIXES
                     ]
             except (OSError, tarfile.TarError) as error:
-                raise UnreadableError(
-                    f"{tar} is not an uncompressed tar file, or is damaged: {error}"
-                ) from None
+                raise UnreadableError(f"{tar} is not an uncompressed tar file, or is damaged: {error}.") from None
 
     def __len__(self) -> int:
         """How many pictures the shards hold."""
@@ -116,14 +113,12 @@ class HuggingFace:
             datasets = import_module("datasets")
         except ImportError:
             raise MissingError(
-                f"hf:{name} needs the package datasets; install it with: pip install datasets"
+                f"hf:{name} needs the package datasets: pip install datasets."
             ) from None
         set_name, _, split = name.partition(":")
         rows = datasets.load_dataset(set_name, split=split or "train")
         if "image" not in rows.column_names:
-            raise InputError(
-                f"hf:{name} has no column 'image'; its columns are {', '.join(rows.column_names)}"
-            )
+            raise InputError(f"hf:{name} has no column 'image'; its columns are {', '.join(rows.column_names)}.")
         self.name = name
         self.rows = rows.cast_column("image", datasets.Image(decode=False))
 
@@ -158,7 +153,7 @@ def open_source(data: str | Path) -> Source:
             tars = sorted(path.parent.glob(path.name))
         source = Shards(tars) if tars else Folder(path)
     if not len(source):
-        raise InputError(f"{data} holds no pictures; give a folder of photos, tar shards or hf:NAME")
+        raise InputError(f"{data} holds no pictures; give a folder of photos, tar shards or hf:NAME.")
     return source
 
 
@@ -190,14 +185,6 @@ broken = (
 )
 
 
-def colorfulness(pixels: NDArray[np.uint8]) -> float:
-    """Hasler and Suesstrunk's colorfulness (2003) of RGB uint8 [H, W, 3]: 0 is grey, photos lie around 40."""
-    red, green, blue = np.moveaxis(pixels.astype(np.float32), -1, 0)
-    opponents = np.stack([red - green, (red + green) / 2 - blue])
-    spread = np.sqrt((opponents.std(axis=(1, 2)) ** 2).sum())
-    return float(spread + 0.3 * np.sqrt((opponents.mean(axis=(1, 2)) ** 2).sum()))
-
-
 @dataclass(frozen=True)
 class Survey:
     """What a look through all photos found."""
@@ -226,9 +213,7 @@ def survey(source: Source, min_colorfulness: float, cache: Path | None = None) -
     corrupt, grey = (int((verdicts == code).sum()) for code in (1, 2))
     log.info("%d photos; left out: %d corrupt, %d near grey", len(source) - corrupt - grey, corrupt, grey)
     if corrupt + grey == len(source):
-        raise InputError(
-            f"none of the {len(source)} pictures can teach color: {corrupt} corrupt, {grey} near grey"
-        )
+        raise InputError(f"None of the {len(source)} pictures can teach color: {corrupt} corrupt, {grey} near grey.")
     return Survey(np.flatnonzero(verdicts == 0), corrupt, grey)
 
 
@@ -293,12 +278,8 @@ class Held:
         self.starts = np.cumsum([0, *(photo.shape[0] * photo.shape[1] for photo in photos)])
         pixels = torch.empty(int(self.starts[-1]), 3, dtype=torch.uint8)
         for row in range(len(photos)):
-            pixels[self.starts[row] : self.starts[row + 1]] = torch.from_numpy(
-                photos[row].reshape(-1, 3).copy()
-            )
-            photos[row] = np.empty(
-                (0, 0, 3), np.uint8
-            )  # frees the copy, so that the set is never in memory twice
+            pixels[self.starts[row] : self.starts[row + 1]] = torch.from_numpy(photos[row].reshape(-1, 3).copy())
+            photos[row] = np.empty((0, 0, 3), np.uint8)  # frees the copy, so that the set is never in memory twice
         self.pixels = pixels.to(device)
 
     def stream(self, wanted: Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> Iterator[Tensor]:
@@ -344,9 +325,7 @@ class Streamed:
         try:
             photo = decode(self.source.read(int(number)), self.side)
         except broken as error:
-            raise UnreadableError(
-                f"{self.source.label(int(number))} went bad during training: {error}"
-            ) from None
+            raise UnreadableError(f"{self.source.label(int(number))} went bad during training: {error}.") from None
         top, left = (int(corner(np.array([s]), self.side, np.array([place]))[0]) for s in photo.shape[:2])
         return np.moveaxis(photo[top : top + self.side, left : left + self.side], -1, 0)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .recipe import Augment, Degrade
+from vintage_colorizer.training.recipe import Augment, Degrade
 
 HAND = 16  # uniform numbers one effect uses at most
 TILE = 512  # side of the noise tiles
@@ -247,8 +247,7 @@ def _cut(kind: str, like: Tensor, dice: Dice) -> Tensor:
     """A piece of the noise tile `kind` for each photo, of the size of `like`, [N, 1, H, W]."""
     tile = _tile(kind, like.device)
     y, x = (
-        (torch.arange(side, device=like.device).view(1, -1) + (dice.uniform(0, TILE)).long().view(-1, 1))
-        % TILE
+        (torch.arange(side, device=like.device).view(1, -1) + (dice.uniform(0, TILE)).long().view(-1, 1)) % TILE
         for side in like.shape[2:]
     )
     return tile[y[:, :, None], x[:, None, :]].unsqueeze(1)

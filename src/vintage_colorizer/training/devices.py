@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ..errors import MissingError, OptionError
-from .recipe import Run
+from vintage_colorizer.errors import MissingError, OptionError
+from vintage_colorizer.training.recipe import Run
 
 
 def launch(how: Run) -> Any:
@@ -28,7 +28,7 @@ def launch(how: Run) -> Any:
         )
         fabric.launch()
     except (RuntimeError, ValueError) as error:
-        raise OptionError(f"run: these devices cannot be used: {' '.join(str(error).split())}") from error
+        raise OptionError(f"Run: these devices cannot be used: {' '.join(str(error).split())}.") from error
     torch.set_float32_matmul_precision("high")
     return fabric
 
@@ -46,6 +46,4 @@ def _fabric_class() -> Any:
             return import_module(package).Fabric
         except ImportError:
             continue
-    raise MissingError(
-        "training needs Lightning Fabric; install it with: pip install 'vintage-colorizer[train]'"
-    )
+    raise MissingError("Training needs Lightning Fabric; install it with: pip install 'vintage-colorizer[train]'.")

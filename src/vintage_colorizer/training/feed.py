@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import InputError, OptionError
-from .data import Source, Windows, draw, hold, open_source, shuffled, survey
-from .degrade import EFFECTS, HAND, TASKS, Dice, augment, center
-from .recipe import Augment, Recipe
+from vintage_colorizer.errors import InputError, OptionError
+from vintage_colorizer.training.data import Source, Windows, draw, hold, open_source, shuffled, survey
+from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment, center
+from vintage_colorizer.training.recipe import Augment, Recipe
 
 log = logging.getLogger("vintage_colorizer")
 HELD_OUT = 2**31  # the "epoch" whose order decides which photos are held out, and which the critic sees
@@ -62,7 +62,7 @@ class Feed:
     def __init__(self, recipe: Recipe, data: str, out: Path, fabric: Any) -> None:
         """Look through `data`; InputError if there is too little to learn from."""
         if recipe.task not in TASKS:
-            raise OptionError(f"there is no task '{recipe.task}'; known are {', '.join(TASKS)}")
+            raise OptionError(f"There is no task '{recipe.task}'; known are {', '.join(TASKS)}.")
         self.recipe, self.fabric, self.seed = recipe, fabric, recipe.run.seed
         self.source, usable = self._open(data, out / "photos.npz")
         if recipe.data.validation is not None:
@@ -74,7 +74,7 @@ class Feed:
             count = max(1, round(recipe.data.held_out * len(usable)))
             self.judges, self.held_out, self.train = self.source, mixed[:count], np.sort(mixed[count:])
         if not len(self.train):
-            raise InputError(f"{data} has too few photos: none is left to learn from when one is held out")
+            raise InputError(f"{data} has too few photos: none is left to learn from when one is held out.")
         self._held: tuple[Any, Windows] | None = None
 
     def _open(self, data: str, cache: Path) -> tuple[Source, NDArray[np.int64]]:
@@ -90,9 +90,7 @@ class Feed:
         for clean, dice in self.views(self.source, order, size, start, self.recipe.augment):
             yield task(clean, dice, self.recipe.degrade), clean
 
-    def views(
-        self, source: Source, order: Order, size: int, start: int, how: Augment
-    ) -> Iterator[tuple[Tensor, Dice]]:
+    def views(self, source: Source, order: Order, size: int, start: int, how: Augment) -> Iterator[tuple[Tensor, Dice]]:
         """From step `start` on: this process's part of each batch, augmented, and the dice left to roll."""
         mine = self._mine(order)
         side = round(size * self.recipe.data.margin)
@@ -130,8 +128,8 @@ class Feed:
         part, rest = divmod(order.batch, self.fabric.world_size)
         if rest or not part:
             raise OptionError(
-                f"a batch of {order.batch} cannot be shared by {self.fabric.world_size} processes; "
-                "override the batch with a multiple"
+                f"A batch of {order.batch} cannot be shared by {self.fabric.world_size} processes; "
+                "override the batch with a multiple."
             )
         return slice(self.fabric.global_rank * part, (self.fabric.global_rank + 1) * part)
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..architectures import build_generator
-from ..architectures.compact import Compact, CompactContract, build_compact, load_compact, read_compact
-from ..architectures.contract import Contract, DeoldifyContract, chroma_of
-from ..errors import MissingError, OptionError, WeightsError
-from .losses import normalize
-from .recipe import Generator
+from vintage_colorizer.architectures import build_generator
+from vintage_colorizer.architectures.compact import Compact, CompactContract, build_compact, load_compact, read_compact
+from vintage_colorizer.architectures.contract import Contract, DeoldifyContract, chroma_of
+from vintage_colorizer.errors import MissingError, OptionError, WeightsError
+from vintage_colorizer.training.losses import normalize
+from vintage_colorizer.training.recipe import Generator
 
 Parts = list[list[nn.Parameter]]
 
@@ -131,19 +131,19 @@ def _deoldify(how: Generator, pretrained: bool) -> nn.Module:
         network = build_generator(how.network, pretrained)
     except OSError as error:  # what the download raises
         raise MissingError(
-            f"the ImageNet weights of {how.network} cannot be fetched; give the override generator.start=none"
+            f"The ImageNet weights of {how.network} cannot be fetched; give the override generator.start=none."
         ) from error
     if how.start not in ("imagenet", "none"):
         try:
             network.load_state_dict(load_file(_file(how.start)))
         except RuntimeError as error:
-            raise WeightsError(f"{how.start} does not fit {how.network}: {str(error)[:200]}") from None
+            raise WeightsError(f"{how.start} does not fit {how.network}: {str(error)[:200]}.") from None
     return network
 
 
 def _file(path: str) -> Path:
     if not Path(path).is_file():
-        raise OptionError(f"generator.start={path} is no file; give imagenet, none or a .safetensors file")
+        raise OptionError(f"generator.start={path} is no file; give imagenet, none or a .safetensors file.")
     return Path(path)
 
 

@@ -25,11 +25,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..architectures.contract import chroma_of
-from ..architectures.lab import ab_of
-from .generators import luma_of
-from .losses import Extractor, denormalize, normalize
-from .recipe import Inflection
+from vintage_colorizer.architectures.contract import chroma_of
+from vintage_colorizer.architectures.lab import ab_of
+from vintage_colorizer.training.generators import luma_of
+from vintage_colorizer.training.losses import Extractor, denormalize, normalize
+from vintage_colorizer.training.recipe import Inflection
 
 Figures = dict[str, float]
 Paint = Callable[[Tensor], Tensor]
@@ -42,7 +42,7 @@ CHUNK = 16  # photos painted at a time
 def measure(paint: Paint, clean: Tensor, extractor: Extractor | None) -> Figures:
     """Judge `paint` (luma [N, 1, H, W] to normalized pictures) on photos `clean` [N, 3, H, W] in 0..1."""
     luma = luma_of(clean)
-    painted = torch.cat([denormalize(paint(part)) for part in luma.split(CHUNK)])
+    painted = torch.cat([denormalize(paint(part)) for part in torch.split(luma, CHUNK)])
     figures = {
         "psnr": psnr(painted, clean),
         "psnr_grey": psnr(luma.expand(-1, 3, -1, -1), clean),
@@ -88,14 +88,14 @@ def disagreement(paint: Paint, luma: Tensor, painted: Tensor) -> float:
     """Mean difference of chroma to that of a smaller render, as a share of the mean chroma."""
     side = max(32, int(luma.shape[-1] * SMALLER) // 32 * 32)
     small = functional.interpolate(luma, size=(side, side), mode="bilinear", antialias=True)
-    again = torch.cat([chroma_of(denormalize(paint(part))) for part in small.split(CHUNK)])
+    again = torch.cat([chroma_of(denormalize(paint(part))) for part in torch.split(small, CHUNK)])
     chroma = functional.interpolate(chroma_of(painted), size=(side, side), mode="bilinear", antialias=True)
     return float((chroma - again).abs().mean() / chroma.abs().mean().clamp(min=1e-4))
 
 
 def describe(extractor: Extractor, pictures: Tensor) -> Tensor:
     """The mean of each feature over the picture, all three depths in one, [N, features]."""
-    parts = [extractor(normalize(part)) for part in pictures.split(CHUNK)]
+    parts = [extractor(normalize(part)) for part in torch.split(pictures, CHUNK)]
     return torch.cat([torch.cat([maps.mean(dim=(2, 3)) for maps in part], dim=1) for part in parts])
 
 

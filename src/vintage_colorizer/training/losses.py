@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..architectures.compact import CELL, LITE_PACKAGES, load_lite
-from ..architectures.contract import IMAGENET_MEAN, IMAGENET_STD
-from ..errors import MissingError, OptionError
+from vintage_colorizer.architectures.compact import CELL, LITE_PACKAGES, load_lite
+from vintage_colorizer.architectures.contract import IMAGENET_MEAN, IMAGENET_STD
+from vintage_colorizer.errors import MissingError, OptionError
 
 VGG_FEATURES = (22, 32, 42)  # the ReLUs before the last three max-pools of VGG-16 with batch norm
 LITE_FEATURES = (1, 2, 3)  # the stages at strides 4, 8 and 16
@@ -44,9 +44,7 @@ class Extractor(nn.Module):
         """Load `name`, one of EXTRACTORS; MissingError if its weights cannot be had."""
         super().__init__()
         if name not in EXTRACTORS:
-            raise OptionError(
-                f"there is no extractor '{name}'; choose one of {', '.join(EXTRACTORS)} or none"
-            )
+            raise OptionError(f"There is no extractor '{name}'; choose one of {', '.join(EXTRACTORS)} or none.")
         self.own_scale = name in LITE_PACKAGES
         self.network = _lite(name) if self.own_scale else _vgg()
         self.requires_grad_(False)
@@ -66,21 +64,21 @@ class Extractor(nn.Module):
 def _lite(name: str) -> nn.Module:
     import timm
 
-    network = timm.create_model(name, features_only=True, out_indices=LITE_FEATURES)
+    network: nn.Module = timm.create_model(name, features_only=True, out_indices=LITE_FEATURES)
     load_lite(network, name)
-    return cast(nn.Module, network)
+    return network
 
 
 def _vgg() -> nn.Module:
     import timm
 
     try:
-        layers = timm.create_model("vgg16_bn", pretrained=True).features[: VGG_FEATURES[-1] + 1]
+        vgg: Any = timm.create_model("vgg16_bn", pretrained=True)
     except Exception as error:  # whatever timm and its download raise: no network, no such file, a bad hash
         raise MissingError(
-            "the weights of vgg16_bn cannot be fetched; give the override losses.extractor=tf_efficientnet_lite0"
+            "The weights of vgg16_bn cannot be fetched; give the override losses.extractor=tf_efficientnet_lite0."
         ) from error
-    return _Taps(layers)
+    return _Taps(vgg.features[: VGG_FEATURES[-1] + 1])
 
 
 class _Taps(nn.Module):

@@ -28,18 +28,20 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..architectures import build_critic
-from ..architectures.lab import ab_of
-from ..errors import EngineError, OptionError
+from vintage_colorizer.architectures import build_critic
+from vintage_colorizer.architectures.lab import ab_of
+from vintage_colorizer.errors import EngineError, OptionError
+from vintage_colorizer.files import atomically
+from vintage_colorizer.training.card import finish
+from vintage_colorizer.training.data import open_source
+from vintage_colorizer.training.devices import launch
+from vintage_colorizer.training.feed import Feed, Order, make_order
+from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of
+from vintage_colorizer.training.inflection import Watch, draw_curves, measure
+from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
+from vintage_colorizer.training.runs import Clock, Run
+
 from . import losses
-from .card import finish
-from .data import open_source
-from .devices import launch
-from .feed import Feed, Order, make_order
-from .generators import CompactPainter, build_painter, luma_of
-from .inflection import Watch, draw_curves, measure
-from .recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
-from .runs import Clock, Run, make_folder, replace
 
 log = logging.getLogger("vintage_colorizer")
 PRIOR_PHOTOS = 2000  # on which the color prior is counted
@@ -110,7 +112,7 @@ def spread_rates(rates: Sequence[float]) -> list[float]:
         return [rates[0], math.sqrt(rates[0] * rates[1]), rates[1]]
     if len(rates) == 3:
         return list(rates)
-    raise OptionError(f"recipe: rates are two numbers, lowest and highest, or three, not {len(rates)}")
+    raise OptionError(f"Recipe: rates are two numbers, lowest and highest, or three, not {len(rates)}.")
 
 
 def next_turn(turn: str, critic_loss: float, threshold: float) -> str:
@@ -124,12 +126,12 @@ class NoGan:
     def __init__(self, recipe: Recipe, data: str, run: Run, fabric: Any) -> None:
         """Look through the data, build the networks, and take up the run's last checkpoint."""
         self.recipe, self.run, self.fabric = recipe, run, fabric
-        self.feed = Feed(recipe, data, run.out, fabric)
         torch.manual_seed(recipe.run.seed)
         self.generator = build_painter(recipe.generator).to(fabric.device)
         self.critic = build_critic(recipe.critic.width).to(fabric.device)
         self.extractor = losses.build_extractor(recipe.losses.extractor, fabric.device)
         self.judge = losses.build_extractor(recipe.inflection.extractor, fabric.device)
+        self.feed = Feed(recipe, data, run.out, fabric)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.stage, self.step, self.turn = 0, 0, "critic"
         self.watch = Watch(recipe.inflection)
@@ -188,13 +190,13 @@ class NoGan:
         self.generator.eval()
         if self.fabric.is_global_zero:
             shutil.rmtree(folder, ignore_errors=True)
-            make_folder(folder)
             for part in np.array_split(numbers, math.ceil(len(numbers) / stage.settings.batch)):
                 painted = self._paint(luma_of(self.feed.centered(self.feed.source, part, size)))
                 levels = (losses.denormalize(painted) * 255).byte().cpu().numpy()
                 for number, picture in zip(part, levels, strict=True):
                     image = Image.fromarray(np.ascontiguousarray(np.moveaxis(picture, 0, -1)))
-                    replace(folder / f"{number:08d}.png", lambda file, it=image: it.save(file, "png"))
+                    with atomically(folder / f"{number:08d}.png") as file:
+                        image.save(file, "png")
         self.fabric.barrier()
 
     def critique(self, stage: Stage) -> None:
@@ -293,7 +295,7 @@ class NoGan:
     def _diverged(self, what: str) -> EngineError:
         return EngineError(
             f"{what} is not a number at step {self.step} of stage {self.stage + 1}; the last good state is "
-            f"{self.run.checkpoint}, start again with lower rates"
+            f"{self.run.checkpoint}, start again with lower rates."
         )
 
     def _end_step(self, clock: Clock, order: Order, figures: dict[str, Any]) -> None:
@@ -393,7 +395,7 @@ class NoGan:
 
     def _restore(self, state: dict[str, Any]) -> None:
         if state["photos"] != len(self.feed.train):
-            raise OptionError(f"{self.run.out} was begun with other photos; resume it with the same ones")
+            raise OptionError(f"{self.run.out} was begun with other photos; resume it with the same ones.")
         self.stage, self.step, self.turn = state["stage"], state["step"], state["turn"]
         self.generator.network.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
@@ -426,9 +428,7 @@ class NoGan:
             return
         table = losses.bin_table(network.bins)
         counts = torch.zeros(len(network.bins), device=self.fabric.device)
-        for part in np.array_split(
-            self.feed.train[:PRIOR_PHOTOS], -(-len(self.feed.train[:PRIOR_PHOTOS]) // 64)
-        ):
+        for part in np.array_split(self.feed.train[:PRIOR_PHOTOS], -(-len(self.feed.train[:PRIOR_PHOTOS]) // 64)):
             ab = nn.functional.avg_pool2d(ab_of(self.feed.centered(self.feed.source, part, 64)), 4)
             cells, shares = losses.spread(ab, table)
             counts.index_add_(0, cells.flatten(), shares.flatten())

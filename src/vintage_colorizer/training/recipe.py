@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from ..errors import OptionError
+from vintage_colorizer.errors import OptionError
 
 T = TypeVar("T")
 
@@ -99,9 +99,7 @@ class Pretrain:
     size: int = _within(64, 32, 1024)
     batch: int = _within(32, 1, 4096)
     epochs: float = _within(1.0, 0, 1e4)  # may be a part of one
-    rates: tuple[float, ...] = _within(
-        (1e-4, 1e-3), 0, 1
-    )  # lowest and highest, or one for each of the 3 groups
+    rates: tuple[float, ...] = _within((1e-4, 1e-3), 0, 1)  # lowest and highest, or one for each of the 3 groups
     rise: float = _within(0.3, 0, 1)  # part of the one-cycle schedule that climbs
     frozen: bool = False  # the encoder keeps its weights, batch norm aside
 
@@ -124,9 +122,7 @@ class Critic:
 
     width: int = _within(256, 4, 1024)  # channels of the first layer
     share: float = _within(0.085, 0, 1)  # of the photos are generated, as many others are the real ones
-    augment: Augment = field(
-        default_factory=lambda: Augment(zoom=2.0, brightness=0.1, contrast=1.25, warp=0.2)
-    )
+    augment: Augment = field(default_factory=lambda: Augment(zoom=2.0, brightness=0.1, contrast=1.25, warp=0.2))
     phases: tuple[CriticPhase, ...] = ()
 
 
@@ -153,9 +149,7 @@ class Inflection:
     extractor: str = "tf_efficientnet_lite0"
     patience: int = _within(4, 1, 1000)  # measurements without a better one before stopping
     orange: float = _within(4.0, 0, 180)  # Lab units that skin may move towards orange
-    disagreement: float = _within(
-        1.5, 1, 100
-    )  # how much renders at two sizes may come to differ, as a factor
+    disagreement: float = _within(1.5, 1, 100)  # how much renders at two sizes may come to differ, as a factor
     stop: bool = True  # False measures on to the end, and still keeps the best
 
 
@@ -199,9 +193,7 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in _shelf().iterdir() if entry.name.endswith(".yaml")
-    )
+    return sorted(entry.name.removesuffix(".yaml") for entry in _shelf().iterdir() if entry.name.endswith(".yaml"))
 
 
 def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -213,11 +205,9 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OptionError(f"the recipe {recipe} cannot be read: {' '.join(str(error).split())}") from None
+        raise OptionError(f"The recipe {recipe} cannot be read: {' '.join(str(error).split())}.") from None
     if not isinstance(tree, dict):
-        raise OptionError(
-            f"the recipe {recipe} is not a mapping of names to values; see the recipes of the package"
-        )
+        raise OptionError(f"The recipe {recipe} is not a mapping of names to values; see the recipes of the package.")
     for override in overrides:
         _override(tree, override)
     return _build(Recipe, tree, "")
@@ -238,13 +228,13 @@ def _find(recipe: str | Path) -> Any:
         return Path(recipe)
     if str(recipe) in recipe_names():
         return _shelf() / f"{recipe}.yaml"
-    raise OptionError(f"there is no recipe '{recipe}'; give a file or one of {', '.join(recipe_names())}")
+    raise OptionError(f"There is no recipe '{recipe}'; give a file or one of {', '.join(recipe_names())}.")
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals:
-        raise OptionError(f"'{override}' is no override; write key=value, as in gan.rate=1e-5")
+        raise OptionError(f"'{override}' is no override; write key=value, as in gan.rate=1e-5.")
     *parents, last = key.split(".")
     place: Any = tree
     try:
@@ -252,24 +242,24 @@ def _override(tree: dict[str, Any], override: str) -> None:
             place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
         place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
     except (AttributeError, IndexError, TypeError, ValueError, yaml.YAMLError):
-        raise OptionError(f"the override '{override}' names nothing in the recipe") from None
+        raise OptionError(f"The override '{override}' names nothing in the recipe.") from None
 
 
 def _build(kind: type[T], tree: Any, path: str) -> T:
     if not isinstance(tree, dict):
-        raise OptionError(f"recipe: {path.rstrip('.')} must be a mapping of names to values, not {tree!r}")
+        raise OptionError(f"Recipe: {path.rstrip('.')} must be a mapping of names to values, not {tree!r}.")
     hints = typing.get_type_hints(kind)
     fields = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in tree if name not in fields]
     if unknown:
-        raise OptionError(f"recipe: there is no field {path}{unknown[0]}; known are {', '.join(fields)}")
+        raise OptionError(f"Recipe: there is no field {path}{unknown[0]}; known are {', '.join(fields)}.")
     values = {name: _value(hints[name], value, path + name) for name, value in tree.items()}
     for name, value in values.items():
         _check_range(value, fields[name].metadata, path + name)
     try:
         return kind(**values)
     except TypeError:
-        raise OptionError("recipe: it needs a name") from None
+        raise OptionError("Recipe: it needs a name.") from None
 
 
 def _value(hint: Any, value: Any, path: str) -> Any:
@@ -277,7 +267,7 @@ def _value(hint: Any, value: Any, path: str) -> Any:
         return _build(typing.cast("type[Any]", hint), value, f"{path}.")
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise OptionError(f"recipe: {path} must be a list, not {value!r}")
+            raise OptionError(f"Recipe: {path} must be a list, not {value!r}.")
         inner = typing.get_args(hint)[0]
         return tuple(_value(inner, entry, f"{path}.{number}") for number, entry in enumerate(value))
     if isinstance(hint, types.UnionType):
@@ -293,7 +283,7 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
             pass
     elif type(value) is hint:
         return value
-    raise OptionError(f"recipe: {path} must be a {hint.__name__}, not {value!r}")
+    raise OptionError(f"Recipe: {path} must be a {hint.__name__}, not {value!r}.")
 
 
 def _check_range(value: Any, limits: Any, path: str) -> None:
@@ -301,7 +291,7 @@ def _check_range(value: Any, limits: Any, path: str) -> None:
         return
     for number in value if isinstance(value, tuple) else (value,):
         if not limits["low"] <= number <= limits["high"]:
-            raise OptionError(f"recipe: {path} must be in {limits['low']}..{limits['high']}, not {number}")
+            raise OptionError(f"Recipe: {path} must be in {limits['low']}..{limits['high']}, not {number}.")
 
 
 def _plain(value: Any) -> Any:

@@ -15,22 +15,21 @@ import errno
 import importlib.util
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import DiskFullError, InputError, OptionError, OutputError, OutputExistsError
-from .recipe import Recipe, dump_recipe
+from vintage_colorizer.errors import InputError, OptionError, OutputError, OutputExistsError
+from vintage_colorizer.files import atomically
+from vintage_colorizer.training.recipe import Recipe, dump_recipe
 
 log = logging.getLogger("vintage_colorizer")
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Run:
@@ -47,13 +46,10 @@ class Run:
         self.board: Any = None
         text = dump_recipe(recipe)
         if self.checkpoint.exists() and not resume:
-            raise OutputExistsError(f"{out} holds a run already; resume it or give another folder")
+            raise OutputExistsError(f"{out} holds a run already; resume it or give another folder.")
         if self.checkpoint.exists() and (out / "recipe.yaml").read_text(encoding="utf-8") != text:
-            raise OptionError(
-                f"{out} was begun with another recipe, see its recipe.yaml; give another folder"
-            )
+            raise OptionError(f"{out} was begun with another recipe, see its recipe.yaml; give another folder.")
         if writes:
-            make_folder(out)
             write_text(out / "recipe.yaml", text)
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -62,7 +58,8 @@ class Run:
         DiskFullError, or OutputError, if it cannot be written.
         """
         if self.writes:
-            replace(self.checkpoint, lambda file: torch.save(dict(state), file))
+            with atomically(self.checkpoint) as file:
+                _write_checkpoint(state, file)
 
     def load(self) -> dict[str, Any] | None:
         """The newest checkpoint, on the CPU; None if there is none."""
@@ -71,9 +68,7 @@ class Run:
         try:
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged archive raises nearly anything
-            raise InputError(
-                f"the checkpoint {self.checkpoint} is damaged; delete it to start over"
-            ) from error
+            raise InputError(f"The checkpoint {self.checkpoint} is damaged; delete it to start over.") from error
         return state
 
     def record(self, tag: str, step: int, figures: Mapping[str, float]) -> None:
@@ -81,8 +76,11 @@ class Run:
         if not self.writes:
             return
         line = {"tag": tag, "step": step, **{name: round(float(x), 6) for name, x in figures.items()}}
-        with guarded(self.log_file), self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self.log_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self.log_file} cannot be written: {error.strerror}.") from error
         for name, value in figures.items():
             self._tensorboard().add_scalar(f"{tag}/{name}", value, step)
 
@@ -92,9 +90,8 @@ class Run:
             return
         strips = [torch.cat(list(row.expand(-1, 3, -1, -1)), dim=2) for row in rows]
         sheet = (torch.cat(strips, dim=1).clamp(0, 1) * 255).round().byte().cpu()
-        make_folder(self.out / "sheets")
-        path = self.out / "sheets" / f"{name}.png"
-        replace(path, lambda file: Image.fromarray(np.moveaxis(sheet.numpy(), 0, -1)).save(file, "png"))
+        with atomically(self.out / "sheets" / f"{name}.png") as file:
+            Image.fromarray(np.moveaxis(sheet.numpy(), 0, -1)).save(file, "png")
         self._tensorboard().add_image(name, sheet, step)
 
     def close(self) -> None:
@@ -110,7 +107,7 @@ class Run:
             else:
                 from torch.utils.tensorboard.writer import SummaryWriter
 
-                self.board = SummaryWriter(str(self.out / "tensorboard"))  # type: ignore[no-untyped-call]
+                self.board = SummaryWriter(str(self.out / "tensorboard"))
         return self.board
 
 
@@ -148,53 +145,14 @@ class Clock:
         )
 
 
-class guarded:  # noqa: N801 - reads as a word: with guarded(path)
-    """Turns what the system says about a file that cannot be written into our errors."""
-
-    def __init__(self, path: Path) -> None:
-        """Guard the writing of `path`."""
-        self.path = path
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Translate an OSError."""
-        if isinstance(error, OSError):
-            if error.errno in FULL:
-                raise DiskFullError(f"no space is left for {self.path}; free some and resume") from error
-            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from error
-
-
-def replace(path: Path, write: Any) -> None:
-    """Call `write(file)` on a temporary file and put it in place of `path` only when it is complete and on disk."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with guarded(path), part.open("wb") as file:
-            try:
-                write(file)
-            except RuntimeError as error:  # torch reports a failed write in its own words
-                raise _cause(error, part) from error
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _cause(error: RuntimeError, part: Path) -> BaseException:
-    inner = error.__cause__ or error.__context__
-    if isinstance(inner, OSError):
-        return inner
-    return OSError(errno.ENOSPC, str(error)) if "write" in str(error).lower() else error
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it."""
-    with guarded(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one piece."""
-    replace(path, lambda file: file.write(text.encode()))
+    with atomically(path) as file:
+        file.write(text.encode())
+
+
+def _write_checkpoint(state: Mapping[str, Any], file: IO[bytes]) -> None:
+    try:
+        torch.save(dict(state), file)
+    except RuntimeError as error:  # torch's own words for a write that failed
+        raise OSError(errno.ENOSPC, str(error)) from error
