@@ -112,9 +112,7 @@ class HuggingFace:
         try:
             datasets = import_module("datasets")
         except ImportError:
-            raise MissingError(
-                f"hf:{name} needs the package datasets: pip install datasets."
-            ) from None
+            raise MissingError(f"hf:{name} needs the package datasets: pip install datasets.") from None
         set_name, _, split = name.partition(":")
         rows = datasets.load_dataset(set_name, split=split or "train")
         if "image" not in rows.column_names:

@@ -58,35 +58,27 @@ class Dice:
 # ---- Changes to the clean photo ----------------------------------------------------------------------------------
 
 
-def augment(windows: Tensor, dice: Dice, size: int, how: Augment) -> Tensor:
-    """Cut, warp, turn, zoom, flip and light windows: uint8 [N, 3, S, S] to float [N, 3, size, size] in 0..1."""
-    matrix = _placement(dice, windows.shape[-1] / size, how)
-    steps = (torch.arange(size, device=windows.device) + 0.5) * 2 / size - 1
+def augment(photos: Tensor, dice: Dice, size: int, how: Augment) -> Tensor:
+    """Cut, warp, turn, zoom, flip and light photos [N, 3, S, S] in 0..1, to [N, 3, size, size]."""
+    matrix = _placement(dice, photos.shape[-1], size, how)
+    steps = (torch.arange(size, device=photos.device) + 0.5) * 2 / size - 1
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1).view(1, -1, 3) @ matrix.transpose(1, 2)
     grid = (points[..., :2] / points[..., 2:]).view(-1, size, size, 2)
-    photo = functional.grid_sample(
-        windows.float() / 255, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    return _light(photo, dice, how)
+    photos = functional.grid_sample(photos, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return _light(photos, dice, how)
 
 
-def center(windows: Tensor, size: int) -> Tensor:
-    """The middle of uint8 windows [N, 3, S, S] as float [N, 3, size, size] in 0..1."""
-    edge = (windows.shape[-1] - size) // 2
-    return windows[..., edge : edge + size, edge : edge + size].float() / 255
-
-
-def _placement(dice: Dice, margin: float, how: Augment) -> Tensor:
-    """Homographies [N, 3, 3] from a point of the result to a point of the window, both -1..1."""
+def _placement(dice: Dice, side: int, size: int, how: Augment) -> Tensor:
+    """Homographies [N, 3, 3] from a point of the result, of `size`, to one of the photo, of `side`; both -1..1."""
     flip = torch.where(dice.chance(how.flip), -1.0, 1.0).flatten()
     corners = torch.stack([dice.uniform(-how.warp, how.warp).flatten() for _ in range(4)])
     warp = _tilt(corners * dice.chance(how.chance).flatten())
     angle = (dice.uniform(-how.rotate, how.rotate) * dice.chance(how.chance)).flatten() * math.pi / 180
     zoom = torch.where(dice.chance(how.chance), dice.uniform(1.0, how.zoom), 1.0).flatten()
-    scale = 1 / (margin * zoom)
-    room = 1 - 1 / margin
-    left, top = (dice.uniform(-room, room).flatten() for _ in range(2))
+    scale = size / (side * zoom)
+    room = side - size  # cut at whole pixels, so that a photo not turned is copied, not blurred
+    left, top = ((2 * torch.floor(dice.uniform(0, room + 1).flatten()) - room) / side for _ in range(2))
     zero, one = torch.zeros_like(flip), torch.ones_like(flip)
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     turn = torch.stack([flip * cosine, -sine, left, flip * sine, cosine, top, zero, zero, one], dim=-1)

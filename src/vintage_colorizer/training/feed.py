@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from vintage_colorizer.errors import InputError, OptionError
 from vintage_colorizer.training.data import Source, Windows, draw, hold, open_source, shuffled, survey
-from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment, center
-from vintage_colorizer.training.recipe import Augment, Recipe
+from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment
+from vintage_colorizer.training.recipe import Recipe
 
 log = logging.getLogger("vintage_colorizer")
 HELD_OUT = 2**31  # the "epoch" whose order decides which photos are held out, and which the critic sees
@@ -75,7 +75,8 @@ class Feed:
             self.judges, self.held_out, self.train = self.source, mixed[:count], np.sort(mixed[count:])
         if not len(self.train):
             raise InputError(f"{data} has too few photos: none is left to learn from when one is held out.")
-        self._held: tuple[Any, Windows] | None = None
+        self._held: tuple[int, Windows] | None = None
+        self._validation: dict[int, Tensor] = {}
 
     def _open(self, data: str, cache: Path) -> tuple[Source, NDArray[np.int64]]:
         source = open_source(data)
@@ -86,15 +87,25 @@ class Feed:
 
     def pairs(self, order: Order, size: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         """From step `start` on: degraded luma [N, 1, size, size] and the clean RGB [N, 3, size, size], 0..1."""
-        task = TASKS[self.recipe.task]
-        for clean, dice in self.views(self.source, order, size, start, self.recipe.augment):
+        task, windows = TASKS[self.recipe.task], self._windows(round(size * self.recipe.data.margin))
+        for photos, dice in self._rolled(windows, order, start):
+            clean = augment(photos, dice.hand(EFFECTS), size, self.recipe.augment)
             yield task(clean, dice, self.recipe.degrade), clean
 
-    def views(self, source: Source, order: Order, size: int, start: int, how: Augment) -> Iterator[tuple[Tensor, Dice]]:
-        """From step `start` on: this process's part of each batch, augmented, and the dice left to roll."""
+    def views(
+        self, source: Source, order: Order, size: int, start: int, prepare: Callable[[Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """From step `start` on: what the critic is shown of `source`, RGB [N, 3, size, size] in 0..1.
+
+        `prepare` is applied to whole photos, before they are augmented.
+        """
+        windows = hold(source, np.unique(order.numbers), size, self.recipe.data, self.fabric.device)
+        for photos, dice in self._rolled(windows, order, start):
+            yield augment(prepare(photos), dice.hand(EFFECTS), size, self.recipe.critic.augment)
+
+    def _rolled(self, windows: Windows, order: Order, start: int) -> Iterator[tuple[Tensor, Dice]]:
+        """This process's part of each batch, cut out but not changed, and its dice."""
         mine = self._mine(order)
-        side = round(size * self.recipe.data.margin)
-        windows = self._windows(source, np.unique(order.numbers), side)
         rolled: list[NDArray[np.float32]] = []
 
         def wanted() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -104,18 +115,20 @@ class Feed:
                 yield numbers, rolled[-1][:, -1]
 
         for window in windows.stream(wanted()):
-            dice = Dice(torch.from_numpy(rolled.pop(0)), window.device)
-            yield augment(window, dice.hand(EFFECTS), size, how), dice
+            yield window.float() / 255, Dice(torch.from_numpy(rolled.pop(0)), window.device)
 
     def centered(self, source: Source, numbers: NDArray[np.int64], size: int) -> Tensor:
         """The middles of photos, unchanged: RGB [N, 3, size, size] in 0..1."""
         windows = hold(source, numbers, size, self.recipe.data, self.fabric.device)
         (middle,) = windows.stream(iter([(numbers, np.full(len(numbers), 0.5, np.float32))]))
-        return center(middle, size)
+        return middle.float() / 255
 
     def validation(self, size: int) -> Tensor:
         """The held-out photos that runs are judged on."""
-        return self.centered(self.judges, self.held_out[: self.recipe.inflection.photos], size)
+        if size not in self._validation:
+            numbers = self.held_out[: self.recipe.inflection.photos]
+            self._validation = {size: self.centered(self.judges, numbers, size)}
+        return self._validation[size]
 
     def for_critic(self, cycle: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Photos to be painted for the critic in a cycle, and as many others to be shown as they are."""
@@ -133,11 +146,9 @@ class Feed:
             )
         return slice(self.fabric.global_rank * part, (self.fabric.global_rank + 1) * part)
 
-    def _windows(self, source: Source, numbers: NDArray[np.int64], side: int) -> Windows:
-        """Photos held for cutting; the main source's stay held as long as the size does."""
-        if source is not self.source:
-            return hold(source, numbers, side, self.recipe.data, self.fabric.device)
+    def _windows(self, side: int) -> Windows:
+        """All photos to learn from, held as long as the size does not change."""
         if self._held is None or self._held[0] != side:
             self._held = None  # free the old ones first
-            self._held = (side, hold(source, self.train, side, self.recipe.data, self.fabric.device))
+            self._held = (side, hold(self.source, self.train, side, self.recipe.data, self.fabric.device))
         return self._held[1]

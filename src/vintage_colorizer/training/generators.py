@@ -68,12 +68,12 @@ class CompactPainter(Painter):
         logits: Tensor = self.network(luma)
         with torch.autocast(luma.device.type, enabled=False):
             chroma = self.network.chroma(bright.float(), logits.float(), self.vividness)
-            return normalize(merge(bright, enlarge(chroma, self.network.stride))), logits
+            return normalize(merge(bright, enlarge(chroma, bright))), logits
 
     def attainable(self, clean: Tensor) -> Tensor:
         """The photo with chroma no finer than the network's; a critic would else only look at sharpness."""
         chroma = functional.avg_pool2d(chroma_of(clean), self.network.stride)
-        return merge(luma_of(clean), enlarge(chroma, self.network.stride)).clamp(0, 1)
+        return merge(luma_of(clean), enlarge(chroma, clean)).clamp(0, 1)
 
     def parts(self) -> list[list[nn.Module]]:
         """The encoder is halved behind stride 8."""
@@ -160,6 +160,6 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     return torch.cat([red, (luma - 0.299 * red - 0.114 * blue) / 0.587, blue], dim=1)
 
 
-def enlarge(chroma: Tensor, factor: int) -> Tensor:
-    """Chroma brought up by bicubic interpolation."""
-    return functional.interpolate(chroma, scale_factor=factor, mode="bicubic", align_corners=False)
+def enlarge(chroma: Tensor, like: Tensor) -> Tensor:
+    """Chroma brought up to the size of `like` by bicubic interpolation."""
+    return functional.interpolate(chroma, size=like.shape[2:], mode="bicubic", align_corners=False)

@@ -124,11 +124,11 @@ class NoGan:
     """Both networks, where the run stands, and the phases."""
 
     def __init__(self, recipe: Recipe, data: str, run: Run, fabric: Any) -> None:
-        """Look through the data, build the networks, and take up the run's last checkpoint."""
+        """Build the networks, look through the data, and take up the run's last checkpoint."""
         self.recipe, self.run, self.fabric = recipe, run, fabric
         torch.manual_seed(recipe.run.seed)
-        self.generator = build_painter(recipe.generator).to(fabric.device)
-        self.critic = build_critic(recipe.critic.width).to(fabric.device)
+        self.generator = build_painter(recipe.generator).to(fabric.device).to(memory_format=torch.channels_last)
+        self.critic = build_critic(recipe.critic.width).to(fabric.device).to(memory_format=torch.channels_last)
         self.extractor = losses.build_extractor(recipe.losses.extractor, fabric.device)
         self.judge = losses.build_extractor(recipe.inflection.extractor, fabric.device)
         self.feed = Feed(recipe, data, run.out, fabric)
@@ -186,17 +186,17 @@ class NoGan:
     def generate(self, stage: Stage) -> None:
         """Paint a share of the photos for the critic to learn from: 8-bit levels, cut off as the original does."""
         size, folder = stage.settings.size, self._generated(stage)
-        numbers, _ = self.feed.for_critic(stage.cycle)
+        numbers = self.feed.for_critic(stage.cycle)[0][self.fabric.global_rank :: self.fabric.world_size]
         self.generator.eval()
         if self.fabric.is_global_zero:
             shutil.rmtree(folder, ignore_errors=True)
-            for part in np.array_split(numbers, math.ceil(len(numbers) / stage.settings.batch)):
-                painted = self._paint(luma_of(self.feed.centered(self.feed.source, part, size)))
-                levels = (losses.denormalize(painted) * 255).byte().cpu().numpy()
-                for number, picture in zip(part, levels, strict=True):
-                    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(picture, 0, -1)))
-                    with atomically(folder / f"{number:08d}.png") as file:
-                        image.save(file, "png")
+        self.fabric.barrier()
+        for part in np.array_split(numbers, -(-len(numbers) // stage.settings.batch)):
+            painted = self._paint(luma_of(self.feed.centered(self.feed.source, part, size)))
+            levels = (losses.denormalize(painted) * 255).byte().cpu().numpy()
+            for number, picture in zip(part, np.moveaxis(levels, 1, -1), strict=True):
+                with atomically(folder / f"{number:08d}.png") as file:
+                    Image.fromarray(np.ascontiguousarray(picture)).save(file, "png")
         self.fabric.barrier()
 
     def critique(self, stage: Stage) -> None:
@@ -209,14 +209,16 @@ class NoGan:
         optimizer = self._optimizer("critic", [list(self.critic.parameters())], (0.9, 0.99))
         critic = self.fabric.setup_module(self.critic)
         clock = Clock(stage.name, self.step, len(fakes), self.recipe.run.log_every)
-        look = self.recipe.critic.augment
-        fake_views = self.feed.views(painted, fakes, how.size, self.step, look)
-        real_views = self.feed.views(self.feed.source, reals, how.size, self.step, look)
-        for (fake, _), (real, _) in zip(fake_views, real_views, strict=True):
+        shown = zip(
+            self.feed.views(painted, fakes, how.size, self.step, lambda photos: photos),
+            self.feed.views(self.feed.source, reals, how.size, self.step, self.generator.attainable),
+            strict=True,
+        )
+        for fake, real in shown:
             self._begin_step(learns=self.critic)
             factor, momentum = one_cycle(self.step, len(fakes), how.rise)
             set_rates(optimizer, [how.rate * factor], momentum)
-            loss, right = self._opinion(critic, self.generator.attainable(real), fake)
+            loss, right = self._opinion(critic, real, fake)
             self._descend(loss, optimizer)
             self._end_step(clock, fakes, {"loss": loss, "right": right, "rate": how.rate * factor})
 
@@ -287,7 +289,7 @@ class NoGan:
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not bool(torch.isfinite(loss)):
-            raise self._diverged("the loss")
+            raise self._diverged("The loss")
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         optimizer.step()
@@ -377,7 +379,7 @@ class NoGan:
         """
         for network in (self.generator, self.critic):
             if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
-                raise self._diverged("a weight")
+                raise self._diverged("A weight")
         self.run.save(
             {
                 "stage": self.stage,
