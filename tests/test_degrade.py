@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vintage_colorizer.training.data import draw
 from vintage_colorizer.training.degrade import EFFECTS, FILMS, HAND, Dice, augment, color
+from vintage_colorizer.training.feed import HANDS
 from vintage_colorizer.training.recipe import Augment, Degrade
 
 CPU = torch.device("cpu")
@@ -15,7 +16,7 @@ OLD = Degrade(*[0.6] * 9)
 
 
 def dice(numbers: list[int], epoch: int = 0) -> Dice:
-    rows = draw(7, np.full(len(numbers), epoch), np.array(numbers), (EFFECTS + 2) * HAND)
+    rows = draw(7, np.full(len(numbers), epoch), np.array(numbers), HANDS * HAND)
     return Dice(torch.from_numpy(rows), CPU)
 
 

@@ -87,6 +87,14 @@ def test_rebalancing_weighs_rare_colors_up() -> None:
     assert float(losses.rebalancing(torch.tensor([1e6, 0.0, 0.0]), 0.0).exp().max()) <= losses.SURE + 1e-4
 
 
+def test_renders_of_equal_chroma_are_consistent() -> None:
+    grey, red = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    red[:, 0] = 1 / 0.229  # one level of red more than grey
+    assert float(losses.consistency_loss(red, red[..., :32, :32])) == pytest.approx(0, abs=1e-6)
+    u, v = 0.492 * 0.299, 0.877 * (1 - 0.299)
+    assert float(losses.consistency_loss(red, grey[..., :32, :32])) == pytest.approx((u + v) / 2, rel=1e-4)
+
+
 def test_normalizing_is_undone() -> None:
     rgb = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(losses.denormalize(losses.normalize(rgb)), rgb)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,33 @@ def test_a_run_cut_off_anywhere_goes_on_bit_equal(stop_at: int, photos: Path, fi
         for key, value in weights(finished).items():
             assert torch.equal(weights(again)[key], value), key
     assert resumed.figures == finished.figures
+
+
+def test_an_interrupt_saves_the_step_it_came_in(photos: Path, finished: NoGan, tmp_path: Path) -> None:
+    recipe = load_recipe("tiny", [*SHORT, "run.checkpoint_every=1000"])
+    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
+    descend = training._descend
+
+    def interrupted(*about: Any) -> None:
+        if (training.stage, training.step) == (1, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+        descend(*about)
+
+    training._descend = interrupted  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        training.go()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert (state["stage"], state["step"]) == (1, 2)
+    again = go(photos, tmp_path / "run", "run.checkpoint_every=1000", resume=True)
+    assert all(torch.equal(weights(again)[key], value) for key, value in weights(finished).items())
+
+
+def test_consistency_and_held_out_photos_during_pretraining(photos: Path, tmp_path: Path) -> None:
+    training = go(photos, tmp_path / "run", "losses.consistency=10", "adversarial=false", "run.judge_every=2")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    judged = [line["step"] for line in lines if line["tag"] == "pretrain-1/held-out"]
+    assert judged == [2, 3]
+    assert list(training.figures) == ["pretrain-1", "pretrain-2"]
 
 
 def test_the_gan_phase_trains_only_the_decoder_and_batch_norm(photos: Path, tmp_path: Path) -> None:

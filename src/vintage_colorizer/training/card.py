@@ -34,7 +34,7 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
     from safetensors.torch import save
 
     painter = painter.cpu().eval()
-    state = {key: value.contiguous() for key, value in painter.network.state_dict().items()}
+    state = {key: _compressed(painter, value) for key, value in painter.network.state_dict().items()}
     with atomically(run.out / "network.safetensors") as file:
         file.write(save(state))
     for package in ("onnx", "onnxruntime", "onnxscript"):
@@ -51,6 +51,12 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
     write_text(run.out / "card.md", card(painter, recipe, figures, data, digest))
     log.info("%s is ready; use it with: vintage-colorizer photo --weights %s", path, path)
     return path
+
+
+def _compressed(painter: Painter, value: torch.Tensor) -> torch.Tensor:
+    """Weights as they are stored: the compact network's in float16, which its loader widens again."""
+    small = isinstance(painter, CompactPainter) and value.is_floating_point()
+    return (value.half() if small else value).contiguous()
 
 
 def metadata(painter: Painter, recipe: Recipe) -> dict[str, str]:

@@ -47,6 +47,10 @@ class Dice:
         """The numbers of effect `number`; different effects never share any."""
         return Dice(self.rows[:, number * HAND : (number + 1) * HAND], self.device)
 
+    def hands(self, first: int) -> Dice:
+        """The numbers from those of effect `first` on, to go through all effects once more."""
+        return Dice(self.rows[:, first * HAND :], self.device)
+
     def lucky(self, share: float) -> tuple[Tensor, Dice]:
         """The photos drawn with probability `share`, as rows on the device, and dice for them alone."""
         drawn = (self.rows[:, self.used] < share).nonzero().flatten()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from vintage_colorizer.training.recipe import Recipe
 log = logging.getLogger("vintage_colorizer")
 HELD_OUT = 2**31  # the "epoch" whose order decides which photos are held out, and which the critic sees
 EPOCHS = 10_000  # epochs that one stage can have at most
+HANDS = 2 * EFFECTS + 2  # of dice: two ways of making a photo old, its augmentation, and where it is cut
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Order:
     def batch(self) -> int:
         """How many photos there are in a step."""
         return int(self.numbers.shape[1])
+
+
+class Pair(NamedTuple):
+    """A batch to learn from, all in 0..1."""
+
+    luma: Tensor  # degraded, [N, 1, size, size]
+    clean: Tensor  # RGB [N, 3, size, size]
+    twin: Tensor | None  # luma degraded in another way, if the recipe asks for consistency
 
 
 def make_order(numbers: NDArray[np.int64], epochs: float, batch: int, seed: int, stage: int) -> Order:
@@ -85,12 +94,13 @@ class Feed:
             found = survey(source, self.recipe.data.min_colorfulness, cache)
         return source, self.fabric.broadcast(found).usable
 
-    def pairs(self, order: Order, size: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """From step `start` on: degraded luma [N, 1, size, size] and the clean RGB [N, 3, size, size], 0..1."""
+    def pairs(self, order: Order, size: int, start: int) -> Iterator[Pair]:
+        """From step `start` on: what to learn from."""
         task, windows = TASKS[self.recipe.task], self._windows(round(size * self.recipe.data.margin))
         for photos, dice in self._rolled(windows, order, start):
             clean = augment(photos, dice.hand(EFFECTS), size, self.recipe.augment)
-            yield task(clean, dice, self.recipe.degrade), clean
+            twin = task(clean, dice.hands(EFFECTS + 1), self.recipe.degrade) if self.recipe.losses.consistency else None
+            yield Pair(task(clean, dice, self.recipe.degrade), clean, twin)
 
     def views(
         self, source: Source, order: Order, size: int, start: int, prepare: Callable[[Tensor], Tensor]
@@ -111,7 +121,7 @@ class Feed:
         def wanted() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
             for step in range(start, len(order)):
                 numbers, epochs = order.numbers[step, mine], order.epochs[step, mine]
-                rolled.append(draw(self.seed, epochs, numbers, (EFFECTS + 2) * HAND))
+                rolled.append(draw(self.seed, epochs, numbers, HANDS * HAND))
                 yield numbers, rolled[-1][:, -1]
 
         for window in windows.stream(wanted()):

@@ -86,11 +86,15 @@ def orange(painted: Tensor, clean: Tensor) -> float:
 
 def disagreement(paint: Paint, luma: Tensor, painted: Tensor) -> float:
     """Mean difference of chroma to that of a smaller render, as a share of the mean chroma."""
-    side = max(32, int(luma.shape[-1] * SMALLER) // 32 * 32)
-    small = functional.interpolate(luma, size=(side, side), mode="bilinear", antialias=True)
-    again = torch.cat([chroma_of(denormalize(paint(part))) for part in torch.split(small, CHUNK)])
-    chroma = functional.interpolate(chroma_of(painted), size=(side, side), mode="bilinear", antialias=True)
+    again = torch.cat([chroma_of(denormalize(paint(part))) for part in torch.split(shrink(luma), CHUNK)])
+    chroma = shrink(chroma_of(painted))
     return float((chroma - again).abs().mean() / chroma.abs().mean().clamp(min=1e-4))
+
+
+def shrink(pictures: Tensor) -> Tensor:
+    """Pictures [N, C, S, S] at the second size: about 3/4, a multiple of 32."""
+    side = max(32, int(pictures.shape[-1] * SMALLER) // 32 * 32)
+    return functional.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
 
 
 def describe(extractor: Extractor, pictures: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vintage_colorizer.architectures.compact import CELL, LITE_PACKAGES, load_lite
-from vintage_colorizer.architectures.contract import IMAGENET_MEAN, IMAGENET_STD
+from vintage_colorizer.architectures.contract import IMAGENET_MEAN, IMAGENET_STD, chroma_of
 from vintage_colorizer.errors import MissingError, OptionError
 
 VGG_FEATURES = (22, 32, 42)  # the ReLUs before the last three max-pools of VGG-16 with batch norm
@@ -108,6 +108,14 @@ def feature_loss(
         for weight, got, want in zip(layers, extractor(painted), wanted, strict=True):
             loss = loss + weight * functional.l1_loss(got, want)
     return loss
+
+
+def consistency_loss(picture: Tensor, smaller: Tensor) -> Tensor:
+    """Mean difference of the chroma of two renders of the same photo, compared at the size of the smaller."""
+    red_green_blue = (part * _planes(IMAGENET_STD, part) for part in (picture, smaller))
+    chroma, again = (chroma_of(part) for part in red_green_blue)
+    shrunk = functional.interpolate(chroma, size=again.shape[2:], mode="bilinear", antialias=True)
+    return functional.l1_loss(again, shrunk)
 
 
 def bin_table(bins: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ from vintage_colorizer.training.data import open_source
 from vintage_colorizer.training.devices import launch
 from vintage_colorizer.training.feed import Feed, Order, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of
-from vintage_colorizer.training.inflection import Watch, draw_curves, measure
+from vintage_colorizer.training.inflection import Watch, draw_curves, measure, shrink
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
-from vintage_colorizer.training.runs import Clock, Run
+from vintage_colorizer.training.runs import Clock, Interrupt, Run
 
 from . import losses
 
@@ -137,6 +137,7 @@ class NoGan:
         self.watch = Watch(recipe.inflection)
         self.best: dict[str, Tensor] = {}
         self.figures: dict[str, dict[str, float]] = {}
+        self.interrupt = Interrupt()
         self.restored = run.load()
         if self.restored is not None:
             self._restore(self.restored)
@@ -146,7 +147,7 @@ class NoGan:
     # ---- The phases --------------------------------------------------------------------------------
 
     def go(self) -> None:
-        """Run all stages from where the run stands."""
+        """Run all stages from where the run stands; interrupted, save the step and raise KeyboardInterrupt."""
         phases = {
             "pretrain": self.pretrain,
             "generate": self.generate,
@@ -154,13 +155,14 @@ class NoGan:
             "gan": self.gan,
         }
         stages = plan(self.recipe)
-        while self.stage < len(stages):
-            stage = stages[self.stage]
-            phases[stage.kind](stage)
-            self.stage, self.step, self.turn = self.stage + 1, 0, "critic"
-            self.optimizers, self.best, self.restored = {}, {}, None
-            self.watch = Watch(self.recipe.inflection)
-            self.save()
+        with self.interrupt:
+            while self.stage < len(stages):
+                stage = stages[self.stage]
+                phases[stage.kind](stage)
+                self.stage, self.step, self.turn = self.stage + 1, 0, "critic"
+                self.optimizers, self.best, self.restored = {}, {}, None
+                self.watch = Watch(self.recipe.inflection)
+                self.save()
 
     def pretrain(self, stage: Stage) -> None:
         """The generator alone: feature loss and, for the compact network, cross-entropy over color bins."""
@@ -171,7 +173,7 @@ class NoGan:
         optimizer = self._optimizer("generator", self.generator.groups(), (0.9, 0.99))
         generator = self.fabric.setup_module(self.generator)
         clock = Clock(stage.name, self.step, len(order), self.recipe.run.log_every)
-        for luma, clean in self.feed.pairs(order, how.size, self.step):
+        for luma, clean, twin in self.feed.pairs(order, how.size, self.step):
             self._begin_step(learns=self.generator)
             factor, momentum = one_cycle(self.step, len(order), how.rise)
             set_rates(optimizer, [factor * rate for rate in rates], momentum)
@@ -179,8 +181,13 @@ class NoGan:
             loss = self.recipe.losses.features * self._feature_loss(picture, clean)
             if logits is not None and self.recipe.losses.bins:
                 loss = loss + self.recipe.losses.bins * self._bin_loss(logits, clean)
+            if twin is not None:
+                smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
+                loss = loss + self.recipe.losses.consistency * losses.consistency_loss(picture, smaller)
             self._descend(loss, optimizer)
             self._end_step(clock, order, {"loss": loss, "rate": rates[-1] * factor})
+            if self.step % self.recipe.run.judge_every == 0:
+                self._report(stage, how.size)
         self._report(stage, how.size)
 
     def generate(self, stage: Stage) -> None:
@@ -237,14 +244,14 @@ class NoGan:
         clock = Clock(stage.name, self.step, len(order), self.recipe.run.log_every)
         if not self.watch.history:
             self._measure(stage)
-        for luma, clean in self.feed.pairs(order, how.size, self.step):
+        for luma, clean, _ in self.feed.pairs(order, how.size, self.step):
             figures = (
                 self._critic_turn(critic, for_critic, luma, clean, how)
                 if self.turn == "critic"
                 else self._generator_turn(generator, for_generator, luma, clean, how)
             )
             if (self.step + 1) % every == 0:
-                self._measure(stage)
+                self._measure(stage)  # before the step ends, so that its checkpoint holds the measurement
             self._end_step(clock, order, figures)
             if self.recipe.inflection.stop and self.watch.turned():
                 break
@@ -307,8 +314,10 @@ class NoGan:
             clock.tell(self.step, order.batch, numbers)
             self.run.record(clock.name, self.step + 1, numbers)
         self.step += 1
-        if self.step % self.recipe.run.checkpoint_every == 0:
+        if self.step % self.recipe.run.checkpoint_every == 0 or self.interrupt.asked:
             self.save()
+        if self.interrupt.asked:
+            raise KeyboardInterrupt
 
     def _everywhere(self, figure: Tensor | float) -> float:
         """The mean of a figure over all processes."""
@@ -358,7 +367,7 @@ class NoGan:
         """One measurement of the GAN phase; the best generator so far is set aside."""
         number = len(self.watch.history)
         figures = self._judged(f"{stage.name}-{'after' if number else 'before'}", stage.settings.size)
-        self.run.record(f"{stage.name}/held-out", self.step, figures)
+        self.run.record(f"{stage.name}/held-out", self.step + bool(number), figures)
         if self.watch.see(figures):
             self.best = {k: v.detach().cpu().clone() for k, v in self.generator.network.state_dict().items()}
 

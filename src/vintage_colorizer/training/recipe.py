@@ -89,6 +89,7 @@ class Losses:
     layers: tuple[float, ...] = _within((20.0, 70.0, 10.0), 0, 1e4)  # L1 of features, shallow to deep
     features: float = _within(1.0, 0, 1e4)  # weight of pixel and layers together in pretraining
     bins: float = _within(0.0, 0, 1e4)  # compact only: cross-entropy over the color bins
+    consistency: float = _within(0.0, 0, 1e4)  # a smaller render, made old in another way, gives the same chroma
     rebalance: float = _within(0.5, 0, 1)  # 0: colors weigh by how common they are, 1: all the same
 
 
@@ -164,6 +165,7 @@ class Run:
     nodes: int = _within(1, 1, 4096)
     checkpoint_every: int = _within(200, 1, 10**9)  # steps
     log_every: int = _within(20, 1, 10**9)  # steps
+    judge_every: int = _within(1000, 1, 10**9)  # steps of pretraining between looks at held-out photos
     previews: int = _within(8, 0, 64)  # held-out photos on each sheet
     frozen_statistics: bool = False  # batch norm always uses its stored statistics
 

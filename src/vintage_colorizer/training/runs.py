@@ -15,6 +15,8 @@ import errno
 import importlib.util
 import json
 import logging
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,6 +145,31 @@ class Clock:
             "%s: step %d of %d, %s, %.0f photos/s, %s left",
             *(self.name, step + 1, self.steps, numbers, pace, time.strftime("%H:%M:%S", time.gmtime(left))),
         )
+
+
+class Interrupt:
+    """Between entering and leaving, the first Ctrl-C or SIGTERM only sets `asked`; a second Ctrl-C interrupts."""
+
+    def __init__(self) -> None:
+        """Nothing is asked yet."""
+        self.asked = False
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        """Take the signals, if this is the thread that gets them."""
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        log.info("The run stops after this step and can be resumed.")
 
 
 def write_text(path: Path, text: str) -> None:
