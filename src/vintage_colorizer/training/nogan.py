@@ -311,7 +311,8 @@ class NoGan:
         """Report, and save, every so often."""
         if clock.due(self.step):
             numbers = {name: self._everywhere(value) for name, value in figures.items()}
-            clock.tell(self.step, order.batch, numbers)
+            if self.fabric.is_global_zero:
+                clock.tell(self.step, order.batch, numbers)
             self.run.record(clock.name, self.step + 1, numbers)
         self.step += 1
         if self.step % self.recipe.run.checkpoint_every == 0 or self.interrupt.asked:
