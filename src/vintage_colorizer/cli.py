@@ -82,6 +82,11 @@ def _metavar(annotation: Any) -> str:
     return "|".join(one if isinstance(one, str) else _metavar(one) for one in choices)
 
 
+def _set_level(quiet: bool, debug: bool) -> None:
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("vintage_colorizer").setLevel(level)
+
+
 @app.callback(invoke_without_command=True)
 def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -119,8 +124,7 @@ def photo(
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
 
-    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-    logging.getLogger("vintage_colorizer").setLevel(level)
+    _set_level(quiet, debug)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
     commands.require_one_format(out, options)
@@ -130,6 +134,28 @@ def photo(
         commands.color_stream(out, options, job, console)
     else:
         raise typer.Exit(commands.color_photos(paths, out, options, job, console))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe of the package, such as compact-stable, or a file.")],
+    *,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values of the recipe to change.")
+    ] = None,
+    data: Annotated[str, typer.Option("--data", metavar="DIR|SHARDS|hf:NAME", help="Color photos to learn from.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the run.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a network on color photos, by a recipe."""
+    _set_level(quiet, debug)
+    try:
+        from vintage_colorizer.training import nogan
+    except ImportError as error:
+        raise MissingError(f"Training needs {error.name}: pip install 'vintage-colorizer[train]'.") from error
+    typer.echo(nogan.train(recipe, data, out, resume, overrides or []))
 
 
 @app.command()
