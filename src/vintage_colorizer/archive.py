@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint, settings_of
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
@@ -51,7 +51,7 @@ class Item:
     name: str | None = None  # a name chosen by the user; None to derive it
     beside: bool = False  # the result lies beside its source, so it needs another name
     unfit: str | None = None  # why this is not even tried
-    locked: bool = False  # a folder that cannot be read: what is in it is missing from the results
+    failed: bool = False  # being unfit is a failure: what was asked for is missing from the results
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,13 @@ def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
 
 def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
     several = sum(map(os.path.isdir, paths)) > 1
+    seen: set[str] = set()  # names of single files bound for the one folder, in one case: not all systems tell it
     for path in paths:
         if not os.path.isdir(path):
-            yield Item(path, path.parent if out is None else out, beside=out is None)
+            taken = out is not None and path.name.casefold() in seen
+            seen.add(path.name.casefold())
+            unfit = f"{path} has the name of another input; color them into different folders" if taken else None
+            yield Item(path, path.parent if out is None else out, beside=out is None, unfit=unfit, failed=taken)
         else:
             folder = out / path.resolve().name if out is not None and several else out
             yield from _walk(path, folder, skip=out)
@@ -132,7 +136,7 @@ def _walk(root: Path, out: Path | None, skip: Path | None) -> Iterator[Item]:
                     elif path.resolve() != skipped:
                         pending.append(path)
         except OSError as error:
-            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", locked=True)
+            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", failed=True)
 
 
 def _why_unfit(entry: os.DirEntry[str]) -> str | None:
@@ -157,7 +161,7 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
-        return Outcome(path, "failed" if item.locked else "skipped", item.unfit)
+        return Outcome(path, "failed" if item.failed else "skipped", item.unfit)
     try:
         header = probe(item.source, max_megapixels=options.max_megapixels)
         if header.fingerprint is not None:
@@ -251,7 +255,8 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
         return False
     origin = Source.of_file(source)
     origin.protect(target)
-    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
+    look, network = options.look or DEFAULT_LOOK, colorizer.engine(options).info
+    wanted = fingerprint(origin.identity, options, look, settings_of(options, look, network), network)
     return is_up_to_date(target, wanted, overwrite)
 
 

@@ -104,9 +104,8 @@ def photo(
     job: JobOptions,
     *,
     paths: Annotated[
-        list[Path] | None,
-        # Not readable is the failure of one input, told by the run itself, and no usage error.
-        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False, readable=False),
+        list[str] | None,
+        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
@@ -126,14 +125,14 @@ def photo(
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)
-    paths = commands.inputs(paths or [], demo, console)
+    inputs = commands.inputs(paths or [], demo, console)
     commands.require_one_format(out, options)
     if try_factors is not None:
-        commands.try_render_factors(paths, out, try_factors, options, job, console)
-    elif paths == [Path("-")]:
+        commands.try_render_factors(inputs, out, try_factors, options, job, console)
+    elif inputs == [Path("-")]:
         commands.color_stream(out, options, job, console)
     else:
-        raise typer.Exit(commands.color_photos(paths, out, options, job, console))
+        raise typer.Exit(commands.color_photos(inputs, out, options, job, console))
 
 
 @app.command()

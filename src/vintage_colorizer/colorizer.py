@@ -131,7 +131,7 @@ class ColorizedPhoto:
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.source.identity, self.options, self.look, self.network)
+        return fingerprint(self.source.identity, self.options, self.look, self.settings, self.network)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""
@@ -387,10 +387,10 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     return result
 
 
-def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:
+def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
     shaping = options.model_dump(exclude={"look", "weights", "engine", "device", "threads", "max_megapixels"})
-    parts = [identity, look, network.sha256, shaping]
+    parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

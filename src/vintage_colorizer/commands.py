@@ -106,12 +106,14 @@ class FileProgress:
             self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
 
 
-def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
+def inputs(names: list[str], demo: bool, console: Console) -> list[Path]:
     """The paths given, or the demo picture, which is put into the current folder unless it is there."""
-    if bool(paths) == demo:
+    if "" in names:  # as a path it would stand for the current folder
+        raise OptionError("One of the names is empty; is a variable in your command not set?")
+    if bool(names) == demo:
         raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
     if not demo:
-        return paths
+        return [Path(name) for name in names]
     picture = Path(DEMO_FILE)
     if not picture.exists():
         from vintage_colorizer.demo import demo_picture
@@ -319,6 +321,8 @@ def _report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
     if path is None:
         yield lambda outcome: None
         return
+    if Path(path).suffix[1:].lower() in NAMES:
+        raise OptionError(f"The report {path} has the name of a picture; call it something like report.jsonl.")
     try:
         file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by the with below
     except OSError as error:
