@@ -245,12 +245,17 @@ class Colorizer:
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
     """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    info = engine.info
-    height, width = info.working_size(*pixels.shape[:2], render_factor)
-    luma = small_luma(pixels, height, width)
-    padded = np.pad(luma, ((0, -height % info.multiple), (0, -width % info.multiple)), mode="edge")
-    chroma = engine.chroma(padded[None, None], vividness)[0]
-    return np.moveaxis(chroma[:, : height // info.stride, : width // info.stride], 0, -1)
+    height, width = engine.info.working_size(*pixels.shape[:2], render_factor)
+    return propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0]
+
+
+def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
+    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
+    height, width = lumas.shape[1:]
+    multiple, stride = engine.info.multiple, engine.info.stride
+    padded = np.pad(lumas, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
+    chroma = engine.chroma(padded[:, None], vividness)
+    return np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1)
 
 
 def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
