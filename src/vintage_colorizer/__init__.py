@@ -1,3 +1,35 @@
-"""Give old black-and-white photos and films their color back."""
+"""Give old black-and-white photos their color back.
+
+from vintage_colorizer import Colorizer
+
+colorizer = Colorizer()
+colorizer.photo("grandma.jpg", look="artistic").save("grandma-color.jpg")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
+    from vintage_colorizer.errors import VintageColorizerError
+    from vintage_colorizer.options import PhotoOptions
 
 __version__ = "0.1.0"
+
+__all__ = ["ColorizedPhoto", "Colorizer", "PhotoOptions", "VintageColorizerError", "__version__"]
+
+_HOMES = {
+    "ColorizedPhoto": "colorizer",
+    "Colorizer": "colorizer",
+    "PhotoOptions": "options",
+    "VintageColorizerError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `vintage-colorizer --help` need not load numpy and the rest."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

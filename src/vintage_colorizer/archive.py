@@ -19,20 +19,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, fingerprint, identify_file
+from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
     InputError,
     OptionError,
-    OutOfMemoryError,
     OutputExistsError,
     VintageColorizerError,
 )
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import SUFFIXES, Header, format_of_suffix, output_format, probe
+from vintage_colorizer.photos import Header, output_format, probe
 
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 LONGEST_NAME = 255  # bytes, on all common file systems
+# Endings of pictures that are read: those of the formats results can have, and some more.
+PICTURE_SUFFIXES = {"." + name for name in NAMES} | {".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
     """
     paths = list(paths)
     if out is not None and not _is_folder(out, paths):
-        format_of_suffix(out)  # refuses an unknown one before any work is done
+        output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
         yield Item(paths[0], out.parent, name=out.name)
         return
     several = sum(path.is_dir() for path in paths) > 1
@@ -132,7 +134,7 @@ def _why_unfit(entry: os.DirEntry[str]) -> str | None:
         return "a link to a folder is not followed"
     if entry.name.startswith("."):
         return "hidden"
-    if Path(entry.name).suffix.lower() not in SUFFIXES:
+    if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
         return "not a picture by its name"
     return None
 
@@ -153,13 +155,13 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
             return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
         with _claim(target), _room_for(header):
             result = colorizer.photo(item.source, options)
-            result.write(target, format_of_suffix(target))
+            result.write(target, target.suffix)
         return _success(path, target, result, time.perf_counter() - start)
     except VintageColorizerError as error:
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
     except MemoryError:
-        error = OutOfMemoryError(f"There is not enough memory for {path}; color it alone or on a larger machine.")
-        return Outcome(path, "failed", str(error), seconds=_rounded(start))
+        reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
+        return Outcome(path, "failed", reason, seconds=_rounded(start))
 
 
 def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
@@ -202,15 +204,11 @@ def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
         return item.folder / item.name
     name = item.source.name
     ending = item.source.suffix
-    format = output_format(header, options.format)
+    format = output_format(header.format, header.depth, header.has_alpha, options.format)
     stem, addition = name.removesuffix(ending), "-color" if item.beside else ""
-    if SUFFIXES.get(ending.lower()) != format:
-        stem, ending = name, _ending_of(format)
+    if NAMES.get(ending[1:].lower()) != format:
+        stem, ending = name, SUFFIXES[format]
     return item.folder / _fitting(stem, addition + ending)
-
-
-def _ending_of(format: str) -> str:
-    return next(suffix for suffix, name in SUFFIXES.items() if name == format)
 
 
 def _fitting(stem: str, tail: str) -> str:
@@ -232,11 +230,11 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
     """
     if not target.exists():
         return False
-    if target.samefile(source):
-        raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
+    origin = Source.of_file(source)
+    origin.protect(target)
     if target.is_dir():
         raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
-    wanted = fingerprint(identify_file(source), options, options.look or "stable", colorizer.engine(options).info)
+    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:

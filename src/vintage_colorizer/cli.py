@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,9 +69,7 @@ def _parameter(name: str, field: Any) -> inspect.Parameter:
     )
     kind = bool if flag else str | None
     default = False if flag else None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _metavar(annotation: Any) -> str:
@@ -101,7 +100,8 @@ def photo(
     *,
     paths: Annotated[list[Path], typer.Argument(help="Pictures, folders, or '-' for standard input.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A file or a folder; NAME-color.EXT beside the source by default.")
+        Path | None,
+        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
@@ -141,6 +141,8 @@ def weights_list() -> None:
 
 def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
+    # Our matrix products are small: threads inside each would only get in the way of those between photos.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

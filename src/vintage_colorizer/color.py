@@ -8,11 +8,12 @@ Pictures are RGB, sRGB-encoded, uint8, uint16 or float32 (0..1), H x W (grey) or
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Pixels = NDArray[Any]  # uint8, uint16 or float32
 Floats = NDArray[np.float32]
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of R', G', B'
@@ -26,7 +27,7 @@ BAND_PIXELS = 256 * 1024
 WARMTH_SHIFT = 0.1
 
 
-def full_scale(dtype: np.dtype[np.generic]) -> float:
+def full_scale(dtype: np.dtype[Any]) -> float:
     """The value of white in pixels of `dtype`: 255, 65535 or 1."""
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
@@ -35,8 +36,8 @@ def luma(pixels: Pixels) -> Floats:
     """Luma of a grey or RGB picture, H x W, float32, 0..1."""
     scale = full_scale(pixels.dtype)
     if pixels.ndim == 2:
-        return pixels.astype(np.float32) / np.float32(scale)
-    return pixels.astype(np.float32) @ (LUMA_WEIGHTS / np.float32(scale))
+        return np.asarray(pixels / np.float32(scale), dtype=np.float32)
+    return np.asarray(pixels.astype(np.float32) @ (LUMA_WEIGHTS / np.float32(scale)), dtype=np.float32)
 
 
 def chroma_of(pixels: Pixels) -> Floats:
@@ -70,6 +71,30 @@ def resize_matrix(size: int, target: int, *, shift: float = 0.0, span: float | N
     return matrix.astype(np.float32)
 
 
+def enlarge_matrix(size: int, target: int) -> Floats:
+    """Weights, target x size, that bring a line of area averages to a larger size and keep those averages.
+
+    Small chroma is made of averages over blocks, not of point samples. Bicubic interpolation B
+    blurs it once more; B (A B)^-1, with A the averaging over blocks, undoes that: shrunk again, the
+    result is the small line exactly. Measured (benchmarks/chroma_upsampling.py) it lowers the error
+    near luma edges by 5 to 9 % against bicubic, and is no worse elsewhere.
+    """
+    bicubic = resize_matrix(size, target)
+    if target <= size:
+        return bicubic
+    matrix = bicubic @ np.linalg.inv(_average_matrix(target, size) @ bicubic)
+    matrix[np.abs(matrix) < 1e-4] = 0  # the inverse reaches far, but what is this small does not show
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _average_matrix(size: int, target: int) -> NDArray[np.float64]:
+    """Weights, target x size, that average a line of `size` samples over `target` equal stretches."""
+    edges = np.arange(size + 1) * target / size
+    stretches = np.arange(target)[:, None]
+    overlap = np.minimum(edges[1:], stretches + 1) - np.maximum(edges[:-1], stretches)
+    return np.asarray(np.clip(overlap, 0, None))
+
+
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Keys' kernel with a = -0.5, zero beyond 2."""
     x = np.abs(x)
@@ -81,21 +106,21 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 class Upsampler:
     """Brings small planes up to a picture's size, a band of rows at a time, so that no full-size plane exists.
 
-    Bicubic. Of the hand-made methods measured (benchmarks/chroma_upsampling.py) none that looks at
-    luma beats it.
+    Bicubic that keeps block averages, see `enlarge_matrix`. Of the hand-made methods measured none that
+    looks at luma beats it.
     """
 
     def __init__(self, planes: Floats, height: int, width: int) -> None:
         """Take `planes`, C x h x w, and the size to bring them to."""
-        self._rows = resize_matrix(planes.shape[1], height)
-        self._wide = planes @ resize_matrix(planes.shape[2], width).T  # C x h x width
+        self._rows = enlarge_matrix(planes.shape[1], height)
+        self._wide = planes @ enlarge_matrix(planes.shape[2], width).T  # C x h x width
 
     def band(self, top: int, bottom: int) -> Floats:
         """Rows top..bottom of the full-size planes, C x (bottom - top) x width."""
         weights = self._rows[top:bottom]
         used = np.flatnonzero(weights.any(axis=0))
         near = slice(used[0], used[-1] + 1)
-        return np.matmul(weights[:, near], self._wide[:, near])
+        return np.asarray(weights[:, near] @ self._wide[:, near])
 
 
 def upsample(chroma: Floats, height: int, width: int) -> Floats:
@@ -148,7 +173,7 @@ def _merge_band(pixels: Pixels, shifts: Floats) -> Pixels:
     colored = np.moveaxis(y + share * shifts, 0, -1)
     if np.issubdtype(pixels.dtype, np.integer):
         colored += np.float32(0.5)  # rounds: conversion to an integer truncates
-    return colored.astype(pixels.dtype)
+    return np.asarray(colored, dtype=pixels.dtype)
 
 
 def adjust(chroma: Floats, luma: Floats, saturation: float = 1.0, warmth: float = 0.0) -> Floats:

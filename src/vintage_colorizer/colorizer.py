@@ -1,6 +1,6 @@
 """The main path: a photo is read, its small luma goes to a network, and the chroma that comes back is merged.
 
-    photo -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with the full-size luma -> file
+photo -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with the full-size luma -> file
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vintage_colorizer import __version__, catalog, color
@@ -23,23 +24,42 @@ from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.options import ColorOptions, PhotoOptions
-from vintage_colorizer.photos import (
-    Disclosure,
-    Photo,
-    PhotoSource,
-    format_of_suffix,
-    output_format,
-    read_photo,
-    write_photo,
-)
+from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
+from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
 
 log = logging.getLogger("vintage_colorizer")
 
+DEFAULT_LOOK: Look = "stable"
 LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
-ONE_HUE = 0.97  # share of all chroma within 15 degrees of one hue that says the network saw nothing
+ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
 AUTO_STEPS = (0.75, 1.0, 1.25, 1.5)  # sizes `auto` compares, times the look's own render factor
 LOWEST_FACTOR = 7
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a photo came from: enough to know it again, and to keep it from being overwritten."""
+
+    identity: str  # size and time of a file, else a hash of the pixels
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, source: PhotoSource, photo: Photo) -> Source:
+        """Describe what was given to `Colorizer.photo`."""
+        if isinstance(source, (str, os.PathLike)):
+            return cls.of_file(Path(source))
+        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> Source:
+        """Describe a file without reading it."""
+        status = path.stat()
+        return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
+
+    def protect(self, target: Path) -> None:
+        """Raise OutputExistsError if `target` is this very source."""
+        if self.path is not None and target.exists() and target.samefile(self.path):
+            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
 @dataclass(frozen=True)
@@ -53,11 +73,11 @@ class ColorizedPhoto:
     chroma: Floats  # h x w x 2, small, as the network gave it
     luma: Floats  # h x w, of the same size
     options: PhotoOptions
-    look: str
+    look: Look
     settings: LookSettings
     network: NetworkInfo
     render_factor: int
-    identity: str  # says which source this was, see `identify`
+    source: Source
     notes: tuple[str, ...]
 
     @property
@@ -95,7 +115,7 @@ class ColorizedPhoto:
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.identity, self.options, self.look, self.network)
+        return fingerprint(self.source.identity, self.options, self.look, self.network)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""
@@ -108,16 +128,26 @@ class ColorizedPhoto:
 
         Raises:
             OutputExistsError: `path` is the source itself.
-            OutputError: the format cannot hold the picture, or it cannot be written.
+            OptionError: the format is not known or cannot hold the picture.
+            OutputError: it cannot be written.
         """
         target = Path(path)
-        if self.photo.path is not None and target.exists() and target.samefile(self.photo.path):
-            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
-        self.write(target, self.options.format or format_of_suffix(target))
+        self.source.protect(target)
+        self.write(target, self.options.format or target.suffix)
         return target
 
     def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
-        """Write the picture to a path or an open binary file; the source's format by default."""
+        """Write the picture to a path or an open binary file.
+
+        Args:
+            target: where to.
+            format: its name or a suffix, such as png or .png; the source's where that can hold it by default.
+
+        Raises:
+            OptionError: the format is not known or cannot hold the picture.
+            OutputError: it cannot be written.
+        """
+        format = output_format(self.photo.format, self.photo.depth, self.photo.alpha is not None, format)
         pixels = self.pixels
         if self.options.mark:
             from vintage_colorizer.sheets import add_mark
@@ -127,7 +157,7 @@ class ColorizedPhoto:
             target,
             pixels,
             self.photo,
-            format=output_format(self.photo, format),
+            format=format,
             quality=self.options.quality,
             strip=self.options.strip,
             disclosure=Disclosure(
@@ -172,12 +202,12 @@ class Colorizer:
         """
         options = (options or self.options).replace(**settings)
         photo = read_photo(source, max_megapixels=options.max_megapixels)
-        return self.color(photo, options, identity=identify(source, photo))
+        return self.color(photo, options, Source.of(source, photo))
 
-    def color(self, photo: Photo, options: PhotoOptions, identity: str = "") -> ColorizedPhoto:
+    def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
         engine = self.engine(options)
-        look = options.look or "stable"
+        look = options.look or DEFAULT_LOOK
         settings = settings_of(options, look, engine.info)
         chroma, factor, notes = self._propose(photo.pixels, engine, options, settings)
         return ColorizedPhoto(
@@ -189,7 +219,7 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=factor,
-            identity=identity,
+            source=source or Source.of(photo.pixels, photo),
             notes=notes,
         )
 
@@ -205,7 +235,7 @@ class Colorizer:
         """
         options = self.options.replace(**settings)
         engine = self.engine(options)
-        look_settings = settings_of(options, options.look or "stable", engine.info)
+        look_settings = settings_of(options, options.look or DEFAULT_LOOK, engine.info)
         chroma, _, _ = self._propose(luma, engine, options, look_settings)
         saturation = options.saturation * look_settings.saturation
         small = small_luma(luma, *chroma.shape[:2])
@@ -245,7 +275,7 @@ class Colorizer:
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
     """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    height, width = engine.info.working_size(*pixels.shape[:2], render_factor)
+    height, width = engine.info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
     return propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0]
 
 
@@ -280,14 +310,14 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     return proposals[best], factors[best]
 
 
-def settings_of(options: ColorOptions, look: str, info: NetworkInfo) -> LookSettings:
+def settings_of(options: ColorOptions, look: Look, info: NetworkInfo) -> LookSettings:
     """The look's settings with this network, overridden by the options.
 
     Raises:
         OptionError: vividness is asked of a network that has no such input.
     """
     plain = LookSettings(render_factor=info.render_factor, vividness=None)
-    settings = catalog.LOOKS.get((info.network, look), plain)  # type: ignore[call-overload]
+    settings = catalog.LOOKS.get((info.network, look), plain)
     if options.vividness is None:
         return settings
     if not info.has_vividness:
@@ -302,21 +332,13 @@ def small_luma(pixels: Pixels, height: int, width: int) -> Floats:
     return color.luma(np.asarray(small))
 
 
-def eight_bit(pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """The same picture with 256 levels."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
     if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def identify(source: PhotoSource, photo: Photo) -> str:
-    """Say which source this is: size and time of a file, else a hash of the pixels."""
-    if isinstance(source, (str, os.PathLike)):
-        status = os.stat(source)
-        return f"{status.st_size}:{status.st_mtime_ns}"
-    return hashlib.sha256(np.ascontiguousarray(photo.pixels)).hexdigest()
+        return np.asarray((pixels.astype(np.uint32) * 255 + 32767) // 65535, dtype=np.uint8)
+    return np.asarray(np.clip(pixels, 0, 1) * 255 + 0.5, dtype=np.float32).astype(np.uint8)
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:

@@ -21,8 +21,9 @@ from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
+from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import atomic_write, format_of_suffix, read_photo
+from vintage_colorizer.photos import output_format, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
@@ -39,11 +40,11 @@ class Console:
     def say(self, text: str) -> None:
         """Print a line of information."""
         if not self.quiet:
-            self._rich.print(printable(text), markup=False)
+            self._rich.print(readable_name(text), markup=False)
 
     def complain(self, text: str) -> None:
         """Print a line about a failure, even when quiet."""
-        self._rich.print(printable(text), markup=False, style="red")
+        self._rich.print(readable_name(text), markup=False, style="red")
 
     @contextmanager
     def progress(self, several: bool) -> Iterator[FileProgress]:
@@ -173,15 +174,14 @@ def try_render_factors(
         raise OptionError("--try makes a sheet of one photo; name a single picture.")
     source = paths[0]
     target = out or source.with_name(f"{source.stem}-try.jpg")
-    format = format_of_suffix(target)
+    format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
     colorizer = Colorizer(options)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
     results = [colorizer.color(photo, variant) for variant in variants]
-    sheet = contact_sheet(
-        [(_label(variant, result.render_factor), result.image) for variant, result in zip(variants, results, strict=True)]
-    )
-    with atomic_write(target) as file:
+    labels = [_label(variant, result.render_factor) for variant, result in zip(variants, results, strict=True)]
+    sheet = contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
+    with atomically(target) as file:
         sheet.save(file, format, quality=95)
     console.say(f"Wrote {target}.")
 
@@ -221,17 +221,10 @@ def list_networks() -> list[str]:
     ]
 
 
-def printable(text: str) -> str:
-    """The text with control characters and bytes that are not text escaped, so that a file name cannot garble the screen."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
-
-
 def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
     engine = colorizer.engine()
-    console.say(f"Coloring with {describe_hardware(engine)}" + (f", {workers} photos at a time." if workers > 1 else "."))
+    together = f", {workers} photos at a time" if workers > 1 else ""
+    console.say(f"Coloring with {describe_hardware(engine)}{together}.")
     if engine.device == "cpu" and (warning := unused_gpu()):
         console.say(f"Warning: {warning}")
 

@@ -197,7 +197,8 @@ def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
         )
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
-    if not {"luma"} <= inputs <= {"luma", "vividness"} or "chroma" not in outputs or info.fit not in ("aspect", "square"):
+    known = {"luma"} <= inputs <= {"luma", "vividness"} and "chroma" in outputs
+    if not known or info.fit not in ("aspect", "square"):
         raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
     return info
 

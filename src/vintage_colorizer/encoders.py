@@ -1,0 +1,258 @@
+"""How a colored picture becomes a file: which formats hold it, with which settings, with what beside it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import logging
+import struct
+import zlib
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from . import icc
+from .errors import MissingError, OptionError, OutputError
+from .metadata import Disclosure, Metadata, disclose, stripped
+
+if TYPE_CHECKING:
+    from .photos import Photo
+
+Pixels = NDArray[Any]
+log = logging.getLogger("vintage_colorizer")
+
+QUALITY = 95
+MAX_SEGMENT = 65533  # bytes in a marker of a JPEG
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+# Depths and transparency a result format holds. All of them hold our disclosure, or they would not be here.
+HOLDS = {
+    "JPEG": ({8}, False),
+    "PNG": ({8, 16}, True),
+    "TIFF": ({8, 16, 32}, True),
+    "WEBP": ({8}, True),
+    "AVIF": ({8}, True),
+    "HEIF": ({8}, True),
+}
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic"}
+NAMES = {suffix[1:]: format for format, suffix in SUFFIXES.items()} | {
+    **dict.fromkeys(("jpeg", "jpe", "jfif"), "JPEG"),
+    **{"tiff": "TIFF", "heif": "HEIF"},
+}
+MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
+
+
+def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
+    """Pillow's name of the format a result gets: the source's where it can hold it, else PNG (deep: TIFF).
+
+    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown or cannot
+    hold `depth` bits or the transparency.
+    """
+    if wanted is None:
+        fits = source_format in HOLDS and _holds(source_format, depth, has_alpha)
+        return source_format if fits else "PNG" if depth == 8 else "TIFF"
+    format = NAMES.get(wanted.lower().lstrip("."))
+    if format is None:
+        raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
+    if not _holds(format, depth, has_alpha):
+        what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
+        raise OptionError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
+    return format
+
+
+def _holds(format: str, depth: int, has_alpha: bool) -> bool:
+    depths, alpha = HOLDS[format]
+    return depth in depths and (alpha or not has_alpha)
+
+
+def check(pixels: Pixels, source: Pixels, alpha: Pixels | None, format: str) -> None:
+    """Raise OutputError when `format` cannot hold the result, ValueError for pixels unlike the source's."""
+    if pixels.dtype != source.dtype or pixels.shape != (*source.shape[:2], 3):
+        raise ValueError(f"pixels {pixels.shape} {pixels.dtype} do not fit {source.shape} {source.dtype}")
+    if format not in HOLDS or not _holds(format, 8 * pixels.dtype.itemsize, alpha is not None):
+        raise OutputError(f"{format} cannot hold this result: choose png or tif.")
+    if max(pixels.shape[:2]) > MAX_SIDE.get(format, 2**31):
+        raise OutputError(f"{format} holds at most {MAX_SIDE[format]} pixels a side: choose png or tif.")
+
+
+class _Plain(io.RawIOBase):
+    """A file reduced to `write`: Pillow then reports a full disk by its number, and never seeks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+
+def encode(
+    file: IO[bytes],
+    pixels: Pixels,
+    photo: Photo,
+    format: str,
+    quality: int | None,
+    strip: bool,
+    disclosure: Disclosure,
+) -> None:
+    """Encode a checked result into `file`, which need not be seekable."""
+    metadata = stripped(photo.metadata) if strip else photo.metadata
+    metadata = replace(metadata, xmp=disclose(metadata.xmp, disclosure))
+    profile = icc.srgb_profile()
+    if format == "TIFF":
+        from . import tiff
+
+        tiff.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
+    elif format == "PNG":
+        _write_png(file, pixels, photo.alpha, metadata, profile)
+    elif format == "JPEG":
+        metadata = _fitted(metadata, disclosure)
+        options = _jpeg_options(photo, quality, metadata)
+        _image(pixels, None).save(_Plain(file), "JPEG", icc_profile=profile, **options)
+    else:
+        _write_modern(file, _image(pixels, photo.alpha), photo, format, quality, metadata, profile)
+
+
+def _image(pixels: Pixels, alpha: Pixels | None) -> Image.Image:
+    return Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
+
+
+# --- JPEG -----------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+def quality_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """libjpeg's luma and chroma quantization of a quality, 64 values each, as a saved picture shows them."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
+    with Image.open(file, formats=["JPEG"]) as image:
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+    return tuple(tables[0]), tuple(tables[1])
+
+
+def luma_table(source: tuple[int, ...], unchanged: bool) -> tuple[int, ...]:
+    """The luma quantization for the result of a JPEG with table `source`.
+
+    On the source's own 8 x 8 grid its own table loses next to nothing more, however coarse. Where the
+    pixels were turned or their colors converted the grid is gone, and the finer of it and quality 95 serves.
+    """
+    if unchanged and max(source) < 256:
+        return source
+    return tuple(min(pair) for pair in zip(source, quality_tables(QUALITY)[0], strict=True))
+
+
+def _jpeg_options(photo: Photo, quality: int | None, metadata: Metadata) -> dict[str, Any]:
+    options: dict[str, Any] = {"subsampling": "4:4:4", "extra": _segments(metadata)}
+    if quality is None and photo.luma_table:
+        options["qtables"] = [photo.luma_table, quality_tables(QUALITY)[1]]
+    else:
+        options["quality"] = QUALITY if quality is None else quality
+    if metadata.dpi:
+        options["dpi"] = metadata.dpi
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    return options | {"xmp": metadata.xmp, "comment": metadata.comment}
+
+
+def _segments(metadata: Metadata) -> bytes:
+    """The application segments Pillow does not write: IPTC and the further parts of a large XMP."""
+    body = metadata.photoshop
+    parts = [(b"\xff\xed", b"Photoshop 3.0\0" + body[at : at + 65000]) for at in range(0, len(body), 65000)]
+    parts += [(b"\xff\xe1", extension) for extension in metadata.xmp_extensions]
+    return b"".join(marker + struct.pack(">H", len(part) + 2) + part for marker, part in parts)
+
+
+def _fitted(metadata: Metadata, disclosure: Disclosure) -> Metadata:
+    """The metadata without blocks too long for a segment of a JPEG (they come from other formats)."""
+    if len(metadata.exif) + 6 > MAX_SEGMENT:
+        log.warning("The EXIF data is too long for a JPEG and was left out.")
+        metadata = replace(metadata, exif=b"")
+    if len(metadata.xmp) + len(XMP_PREFIX) > MAX_SEGMENT:
+        log.warning("The XMP data is too long for a JPEG and was left out.")
+        metadata = replace(metadata, xmp=disclose(b"", disclosure), xmp_extensions=())
+    return replace(metadata, comment=metadata.comment[:MAX_SEGMENT])
+
+
+# --- PNG ------------------------------------------------------------------------------------------------
+
+
+def _write_png(
+    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes
+) -> None:
+    """Pixels by OpenCV, which knows 16 bits; everything beside them as chunks right after the header."""
+    import cv2
+
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".png", bgr if alpha is None else np.dstack([bgr, alpha]))
+    if not done:
+        raise OutputError("The result could not be encoded as PNG.")
+    stream = data.data
+    header_end = 8 + 12 + 13  # signature, then the IHDR chunk
+    file.write(stream[:header_end])
+    file.write(_png_chunks(metadata, profile))
+    file.write(stream[header_end:])
+
+
+def _png_chunks(metadata: Metadata, profile: bytes) -> bytes:
+    chunks = [_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(profile))]
+    if metadata.dpi:
+        x, y = (round(d / 0.0254) for d in metadata.dpi)
+        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if metadata.exif:
+        chunks.append(_chunk(b"eXIf", metadata.exif))
+    chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
+    text = metadata.text | ({"Comment": metadata.comment.decode("latin-1")} if metadata.comment else {})
+    return b"".join([*chunks, *(_text_chunk(key, value) for key, value in text.items())])
+
+
+def _text_chunk(key: str, value: str) -> bytes:
+    keyword = key.encode("latin-1", "replace")[:79]
+    try:
+        return _chunk(b"tEXt", keyword + b"\0" + value.encode("latin-1"))
+    except UnicodeEncodeError:
+        return _chunk(b"iTXt", keyword + b"\0\0\0\0\0" + value.encode("utf-8", "replace"))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# --- WebP, AVIF, HEIF -----------------------------------------------------------------------------------
+
+
+def _write_modern(
+    file: IO[bytes],
+    image: Image.Image,
+    photo: Photo,
+    format: str,
+    quality: int | None,
+    metadata: Metadata,
+    profile: bytes,
+) -> None:
+    options: dict[str, Any] = {"quality": QUALITY if quality is None else quality, "xmp": metadata.xmp}
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    if format == "HEIF":
+        _write_heif(file, image, options, profile)
+        return
+    importlib.import_module({"WEBP": "PIL.WebPImagePlugin", "AVIF": "PIL.AvifImagePlugin"}[format])
+    if format == "AVIF":
+        options["subsampling"] = "4:4:4"
+    elif photo.format == "WEBP" and photo.lossless and quality is None:
+        options |= {"lossless": True, "exact": True, "quality": 50}
+    image.save(_Plain(file), format, icc_profile=profile, **options)
+
+
+def _write_heif(file: IO[bytes], image: Image.Image, options: dict[str, Any], profile: bytes) -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise MissingError('Writing HEIC needs an extra: pip install "vintage-colorizer[heif]".') from error
+    image.info["icc_profile"] = profile
+    try:
+        pillow_heif.from_pillow(image).save(file, chroma=444, **options)
+    except (RuntimeError, ValueError) as error:
+        raise OutputError(f"The result could not be encoded as HEIC ({error}): choose jpg or png.") from error

@@ -1,0 +1,175 @@
+"""Which picture formats are read, how they are told apart, and how a file of each is opened.
+
+A file is known by its first bytes, never by its name, and is opened by the one Pillow class of its
+format. `PIL.Image.open` is not used: its pixel limit is a global of Pillow and lower than ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+from .errors import InputError, TooLargeError, UnreadableError, UnsupportedError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+SNIFFED_BYTES = 512
+# Plain signatures of the formats that are read, by Pillow's name.
+SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+)
+# Formats that are never opened: interpreters, layered documents, other sciences.
+REFUSED = (
+    (b"%!PS", "PostScript (EPS)"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
+    (b"8BPS", "Photoshop (PSD)"),
+    (b"%PDF", "PDF"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+)
+AVIF_BRANDS = (b"avif", b"avis")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+CLASSES = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+_warnings_lock = threading.Lock()
+
+
+def sniff(head: bytes, name: str) -> str:
+    """Pillow's name of the format whose file begins with `head` (its first 512 bytes).
+
+    Raises UnreadableError when it is empty or no picture, UnsupportedError when it is of a format not read.
+    """
+    if not head:
+        raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+    known = _plain_format(head) or _container_format(head, name)
+    if known:
+        return known
+    refused = next((title for signature, title in REFUSED if head.startswith(signature)), None)
+    if refused or _looks_like_svg(head):
+        title = refused or "SVG"
+        raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
+    raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+
+
+def _plain_format(head: bytes) -> str | None:
+    if head[:1] == b"P" and head[1:2] in b"123456f" and head[2:3].isspace():
+        return "PPM"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    return next((title for signature, title in SIGNATURES if head.startswith(signature)), None)
+
+
+def _container_format(head: bytes, name: str) -> str | None:
+    """AVIF, HEIF and films share one container; the brands at its start tell them apart."""
+    if head[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+    if any(brand in AVIF_BRANDS for brand in brands):
+        return "AVIF"
+    if any(brand in HEIF_BRANDS for brand in brands):
+        return "HEIF"
+    raise UnsupportedError(f"{name} is a film, not a picture.")
+
+
+def _looks_like_svg(head: bytes) -> bool:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start)
+
+
+def _guess(head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return " (it looks like HTML)"
+    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
+        return " (it looks like text)"
+    return ""
+
+
+def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
+    """Open `file` with Pillow's class of `format`; only the header is read.
+
+    Raises UnsupportedError when that format needs something that is not installed, UnreadableError when
+    the header is damaged.
+    """
+    module, cls = CLASSES[format]
+    try:
+        opener = getattr(importlib.import_module(module), cls)
+    except ImportError as error:
+        raise UnsupportedError(
+            f'{name} is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".'
+        ) from error
+    if format == "AVIF":
+        _require_avif(name)
+    with decoding(name), quiet_pillow():
+        # With an empty file name Pillow reads through `file` and never maps it into memory.
+        image: ImageFile = opener(file, "")
+        if format == "TIFF":  # read (and forget the faults of) what load() would read again
+            image.getexif()
+        return image
+
+
+def _require_avif(name: str) -> None:
+    from PIL import features
+
+    if not features.check("avif"):
+        raise UnsupportedError(f"{name} is AVIF, which this Pillow cannot read: pip install -U pillow.")
+
+
+@contextlib.contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into UnreadableError (or TooLargeError).
+
+    Decoders fed with damaged files raise nearly any built-in exception, so all are caught; keep the body
+    of the `with` down to the decoder's calls.
+    """
+    from PIL.Image import DecompressionBombError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
+    except DecompressionBombError as error:
+        raise TooLargeError(f"{name} is too large for its decoder ({error}).") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's own warnings about damaged metadata; the report says the same in our words.
+
+    Warning filters belong to the whole process. The lock keeps our own threads from mixing them up, and
+    the filter names Pillow's modules only, so other code loses no warning of its own.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        yield

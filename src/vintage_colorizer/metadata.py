@@ -1,0 +1,269 @@
+"""What a picture carries beside its pixels: EXIF, XMP, IPTC, text, resolution; and our disclosure.
+
+EXIF is never rebuilt, which would break the makers' private notes: the few values that are wrong for the
+result (orientation, sizes after a turn, color space, the grey thumbnail) are patched in place.
+References: CIPA DC-008 (Exif 3.0), ISO 16684-1 (XMP), IPTC Photo Metadata Standard (digital source type).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+NAMESPACE = "urn:vintage-colorizer:1.0/"
+IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+# The IPTC's word for "a real picture to which a trained network added something".
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
+IPTC_RESOURCE = 1028
+# Photoshop resources untrue of the result: grey thumbnails, the source's color profile, a second EXIF.
+STALE_RESOURCES = (1033, 1036, 1039, 1058, 1059)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """All that is carried from a source to its result. Empty values mean: the source had none.
+
+    exif: a TIFF block (without the `Exif` prefix); xmp: one packet, UTF-8; xmp_extensions: bodies of the
+    further XMP segments of a JPEG; photoshop: image resources (8BIM), IPTC among them; text: keywords and
+    values of a PNG; dpi: horizontal, vertical.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    xmp_extensions: tuple[bytes, ...] = ()
+    photoshop: bytes = b""
+    text: dict[str, str] = field(default_factory=dict)
+    comment: bytes = b""
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What every result says of itself: made by this software, from this source with these options."""
+
+    fingerprint: str
+    software: str
+    look: str = ""
+    network: str = ""
+
+
+def stripped(metadata: Metadata) -> Metadata:
+    """Only what tells nothing of the source's history: its resolution."""
+    return Metadata(dpi=metadata.dpi)
+
+
+def checked(metadata: Metadata) -> tuple[Metadata, list[str]]:
+    """The metadata without its broken parts, and a note for each part dropped."""
+    notes = []
+    if metadata.exif and not _is_sound(metadata.exif):
+        metadata = replace(metadata, exif=b"")
+        notes.append("Broken EXIF data was dropped.")
+    if metadata.xmp and _parse_xmp(metadata.xmp) is None:
+        metadata = replace(metadata, xmp=b"", xmp_extensions=())
+        notes.append("Broken XMP data was dropped.")
+    return replace(metadata, photoshop=pack_resources(metadata.photoshop)), notes
+
+
+# --- EXIF -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Entry:
+    tag: int
+    kind: int
+    count: int
+    value_at: int  # where the 4-byte value field lies
+
+
+def _byte_order(exif: bytes) -> str:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        raise ValueError("not a TIFF block")
+    return order
+
+
+def _entries(exif: bytes | bytearray, order: str, offset: int) -> Iterator[_Entry]:
+    (count,) = struct.unpack_from(order + "H", exif, offset)
+    if offset + 2 + 12 * count > len(exif):
+        raise ValueError("directory runs over the end")
+    for at in range(offset + 2, offset + 2 + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
+        yield _Entry(tag, kind, values, at + 8)
+
+
+def _first_directory(exif: bytes | bytearray, order: str) -> int:
+    offset: int = struct.unpack_from(order + "I", exif, 4)[0]
+    return offset
+
+
+def _is_sound(exif: bytes) -> bool:
+    try:
+        order = _byte_order(exif)
+        return bool(list(_entries(exif, order, _first_directory(exif, order))))
+    except (ValueError, struct.error):
+        return False
+
+
+def _integer(exif: bytes | bytearray, order: str, entry: _Entry) -> int | None:
+    """The value of a single SHORT or LONG; None for anything else."""
+    code = {3: "H", 4: "I"}.get(entry.kind)
+    if code is None or entry.count != 1:
+        return None
+    value: int = struct.unpack_from(order + code, exif, entry.value_at)[0]
+    return value
+
+
+def orientation(exif: bytes) -> int:
+    """EXIF orientation 1..8; anything absent, broken or out of range is 1."""
+    try:
+        order = _byte_order(exif)
+        for entry in _entries(exif, order, _first_directory(exif, order)):
+            if entry.tag == ORIENTATION:
+                value = _integer(exif, order, entry)
+                return value if value is not None and 1 <= value <= 8 else 1
+    except (ValueError, struct.error):
+        pass
+    return 1
+
+
+def upright(exif: bytes, transposed: bool) -> bytes:
+    """EXIF true of the result: orientation 1, sRGB, sizes swapped if `transposed`, no grey thumbnail.
+
+    Patched in place; `exif` has passed `checked`. Everything else keeps its bytes and its place.
+    """
+    if not exif:
+        return exif
+    block = bytearray(exif)
+    order = _byte_order(exif)
+    first = _first_directory(block, order)
+    sub = _patch(block, order, first, {ORIENTATION: 1}).get(EXIF_IFD)
+    (count,) = struct.unpack_from(order + "H", block, first)
+    struct.pack_into(order + "I", block, min(first + 2 + 12 * count, len(block) - 4), 0)
+    try:
+        if sub:
+            sizes = _patch(block, order, sub, {COLOR_SPACE: 1})
+            if transposed and WIDTH in sizes and HEIGHT in sizes:
+                _patch(block, order, sub, {WIDTH: sizes[HEIGHT], HEIGHT: sizes[WIDTH]})
+    except (ValueError, struct.error):
+        pass  # a damaged sub-directory is carried as it is
+    return bytes(block)
+
+
+def _patch(block: bytearray, order: str, offset: int, values: dict[int, int]) -> dict[int, int]:
+    """Overwrite the integers of a directory named in `values`; returns the integers it held before."""
+    before = {}
+    for entry in _entries(block, order, offset):
+        value = _integer(block, order, entry)
+        if value is None:
+            continue
+        before[entry.tag] = value
+        if entry.tag in values:
+            code = "H" if entry.kind == 3 else "I"
+            struct.pack_into(order + code, block, entry.value_at, values[entry.tag])
+    return before
+
+
+# --- Photoshop resources and IPTC -----------------------------------------------------------------------
+
+
+def resources(photoshop: bytes) -> dict[int, tuple[bytes, bytes]]:
+    """Number -> (name as stored, data) of the image resources (8BIM) up to the first broken one."""
+    found: dict[int, tuple[bytes, bytes]] = {}
+    at = 0
+    while photoshop[at : at + 4] == b"8BIM" and at + 12 <= len(photoshop):
+        number = int.from_bytes(photoshop[at + 4 : at + 6], "big")
+        name_end = at + 6 + (photoshop[at + 6] + 2) // 2 * 2  # a counted string, padded to even
+        size = int.from_bytes(photoshop[name_end : name_end + 4], "big")
+        data = photoshop[name_end + 4 : name_end + 4 + size]
+        if len(data) < size:
+            break
+        found[number] = (photoshop[at + 6 : name_end], data)
+        at = name_end + 4 + (size + 1) // 2 * 2
+    return found
+
+
+def pack_resources(photoshop: bytes, iptc: bytes = b"") -> bytes:
+    """The image resources still true of the result, as bytes; `iptc` is added where they have none."""
+    kept = {n: r for n, r in resources(photoshop).items() if n not in STALE_RESOURCES}
+    if iptc:
+        kept.setdefault(IPTC_RESOURCE, (b"\0\0", iptc))
+    return b"".join(
+        b"8BIM" + n.to_bytes(2, "big") + name + len(data).to_bytes(4, "big") + data + b"\0" * (len(data) % 2)
+        for n, (name, data) in kept.items()
+    )
+
+
+# --- XMP and the disclosure -----------------------------------------------------------------------------
+
+
+def _parse_xmp(xmp: bytes) -> ElementTree.Element | None:
+    # A document type could define entities that expand without end; XMP never has one.
+    if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp:
+        return None
+    try:
+        xmp.decode("utf-8")
+        return ElementTree.fromstring(xmp.strip(b"\0 \t\r\n\xef\xbb\xbf"))
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def fingerprint(xmp: bytes) -> str | None:
+    """The fingerprint in the XMP of one of our results; None for everybody else's pictures."""
+    if NAMESPACE.encode() not in xmp:
+        return None
+    root = _parse_xmp(xmp)
+    key = f"{{{NAMESPACE}}}fingerprint"
+    for element in root.iter() if root is not None else ():
+        value = element.get(key) or (element.text if element.tag == key else None)
+        if value:
+            return value
+    return None
+
+
+def disclose(xmp: bytes, disclosure: Disclosure) -> bytes:
+    """`xmp` (checked, or empty) with our disclosure in it and its orientation reset, as one UTF-8 packet."""
+    text = _without_stale(xmp.decode("utf-8").strip("\0 \t\r\n\ufeff"))
+    closing = re.search(r"</(?:[\w.-]+:)?RDF\s*>", text)
+    if closing is None:
+        return _PACKET.format(body=_description("", disclosure)).encode()
+    about = re.search(r"""\brdf:about\s*=\s*["']([^"']*)["']""", text)
+    body = _description(about.group(1) if about else "", disclosure)
+    return (text[: closing.start()] + body + text[closing.start() :]).encode()
+
+
+_PACKET = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF + '">{body}</rdf:RDF></x:xmpmeta>'
+    '<?xpacket end="w"?>'
+)
+
+
+def _description(about: str, disclosure: Disclosure) -> str:
+    own = {
+        "fingerprint": disclosure.fingerprint,
+        "software": disclosure.software,
+        "look": disclosure.look,
+        "network": disclosure.network,
+    }
+    attributes = "".join(f" vintageColorizer:{key}={quoteattr(value)}" for key, value in own.items() if value)
+    return (
+        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="{about}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}"'
+        f' xmlns:vintageColorizer="{NAMESPACE}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"{attributes}/>'
+    )
+
+
+def _without_stale(text: str) -> str:
+    """XMP text without the statements we replace: padding, an older source type, an older disclosure."""
+    text = re.sub(r"\s+(<\?xpacket end=)", r"\1", text)
+    text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+", r"\g<1>1", text)
+    text = re.sub(r"(<tiff:Orientation>\s*)\d+", r"\g<1>1", text)
+    stale = r"(?:Iptc4xmpExt:DigitalSourceType|vintageColorizer:\w+)"
+    text = re.sub(rf"\s{stale}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
+    return re.sub(rf"<({stale})[^>]*?(?:/>|>.*?</\1\s*>)", "", text, flags=re.DOTALL)

@@ -1,0 +1,524 @@
+"""Read and write pictures so that nothing of them is lost.
+
+`probe` looks at the header, `read_photo` gives upright sRGB pixels with all that came beside them, and
+`write_photo` puts colored pixels back into a file of the same kind. How pixels are encoded is in
+`encoders`, profiles in `icc`, EXIF and XMP in `metadata`, deep TIFF in `tiff`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from . import encoders, icc
+from .errors import TooLargeError, UnreadableError, UnsupportedError
+from .files import atomically, readable_name
+from .formats import SNIFFED_BYTES, decoding, open_image, sniff
+from .metadata import Disclosure, Metadata, checked, fingerprint, orientation, pack_resources, upright
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    from .tiff import Layout
+
+__all__ = [
+    "Disclosure",
+    "Header",
+    "Photo",
+    "PhotoSource",
+    "output_format",
+    "probe",
+    "read_photo",
+    "write_photo",
+]
+
+Pixels = NDArray[Any]
+PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
+
+MAX_BYTES = 2 * 2**30
+MAX_MEGAPIXELS = 300.0
+output_format = encoders.output_format
+
+# What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
+MODES = {
+    "1": ("L", "LA"),
+    "L": ("L", "LA"),
+    "LA": ("LA", "LA"),
+    "La": ("LA", "LA"),
+    "P": ("RGB", "RGBA"),
+    "PA": ("RGBA", "RGBA"),
+    "RGB": ("RGB", "RGBA"),
+    "RGBA": ("RGBA", "RGBA"),
+    "RGBa": ("RGBA", "RGBA"),
+    "RGBX": ("RGB", "RGB"),
+    "YCbCr": ("RGB", "RGB"),
+    "HSV": ("RGB", "RGB"),
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a picture before it is decoded; width and height are those of the upright picture."""
+
+    format: str  # Pillow's name
+    width: int
+    height: int
+    depth: int  # bits of a sample: 8, 16 or 32 (float)
+    has_alpha: bool
+    fingerprint: str | None  # of our own results; None for other people's pictures
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded picture: upright, sRGB, RGB order.
+
+    pixels: H x W (grey) or H x W x 3, uint8, uint16 or float32 in 0..1. alpha: H x W of the same type,
+    bit-identical to the source's, or None. notes: sentences for the report.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    format: str = "PNG"
+    metadata: Metadata = field(default_factory=Metadata)
+    notes: tuple[str, ...] = ()
+    luma_table: tuple[int, ...] | None = None  # quantization of a JPEG, where it still fits the pixels
+    lossless: bool = True  # of a WebP
+    compressed: bool = True  # of a TIFF
+
+    @property
+    def depth(self) -> int:
+        """Bits of a sample: 8, 16 or 32 (float)."""
+        return 8 * self.pixels.dtype.itemsize
+
+
+@dataclass
+class _Opened:
+    """A picture whose header has been read. `image` is None for a deep TIFF, which Pillow cannot hold."""
+
+    name: str
+    format: str
+    file: IO[bytes] | None
+    image: Image.Image | None
+    tags: ImageFileDirectory_v2 | None = None
+    layout: Layout | None = None
+    png_kind: tuple[int, int] = (0, 0)  # bit depth and color type
+
+    @property
+    def info(self) -> dict[Any, Any]:
+        return self.image.info if self.image else {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        if self.image:
+            return self.image.size
+        assert self.layout
+        return self.layout.width, self.layout.height
+
+    @property
+    def orientation(self) -> int:
+        """How the decoded pixels must still be turned (Pillow turns a TIFF itself)."""
+        if self.layout:
+            return 1 if self.image else self.layout.orientation
+        return orientation(_exif(self))
+
+
+# --- Reading --------------------------------------------------------------------------------------------
+
+
+def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header:
+    """Read no more than the header of a picture.
+
+    Raises UnreadableError (not a picture, damaged), UnsupportedError (format or variant not read) or
+    TooLargeError (over the byte or pixel limit).
+    """
+    if isinstance(source, np.ndarray):
+        photo = _from_array(source)
+        height, width = photo.pixels.shape[:2]
+        return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
+    with _open(source, max_megapixels) as opened:
+        width, height = opened.size[::-1] if opened.orientation >= 5 else opened.size
+        return Header(
+            opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened))
+        )
+
+
+def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
+    """Decode a picture: upright, in sRGB, at its own depth. Raises as `probe`.
+
+    A numpy array (H x W or H x W x 3 or 4; uint8, uint16, or float32 in 0..1; RGB) is taken as sRGB.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    with _open(source, max_megapixels) as opened:
+        turn = opened.orientation
+        pixels, alpha, notes = _decode(opened)
+        metadata, dropped = checked(_metadata(opened))
+        metadata = replace(metadata, exif=upright(metadata.exif, turn >= 5))
+        converted, note = icc.to_srgb(pixels, _profile(opened))
+        unchanged = converted is pixels and turn == 1
+        notes += [*([note] if note else []), *dropped, *_frame_notes(opened)]
+        return Photo(
+            pixels=_turned(converted, turn),
+            alpha=None if alpha is None else _turned(alpha, turn),
+            format=opened.format,
+            metadata=metadata,
+            notes=tuple(notes),
+            luma_table=_luma_table(opened, unchanged),
+            lossless=b"VP8L" in _head(opened) if opened.format == "WEBP" else True,
+            compressed=opened.layout.compressed if opened.layout else True,
+        )
+
+
+def _from_array(pixels: Pixels) -> Photo:
+    shape_is_known = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if not shape_is_known or pixels.size == 0 or pixels.dtype not in (np.uint8, np.uint16, np.float32):
+        raise UnsupportedError(
+            f"An array of shape {pixels.shape} and type {pixels.dtype} is not a picture: give H x W or"
+            " H x W x 3 or 4 of uint8, uint16 or float32."
+        )
+    notes: list[str] = []
+    color = pixels[..., :3] if pixels.ndim == 3 else pixels
+    color = _to_known_range(np.ascontiguousarray(color), notes)
+    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2:] == (4,) else None
+    return Photo(color, alpha, "TIFF" if pixels.dtype == np.float32 else "PNG", notes=tuple(notes))
+
+
+@contextlib.contextmanager
+def _open(
+    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
+) -> Iterator[_Opened]:
+    if isinstance(source, Image.Image):
+        opened = _Opened("The picture", source.format or "PNG", None, source)
+        _check_pixels(opened, max_megapixels)
+        yield opened
+        return
+    with _file(source) as (file, name):
+        opened = _open_file(file, name)
+        _check_pixels(opened, max_megapixels)
+        yield opened
+
+
+@contextlib.contextmanager
+def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[IO[bytes], str]]:
+    """The source as a seekable file within the byte limit, and its name for messages."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), "The picture"
+    elif isinstance(source, (str, os.PathLike)):
+        name = readable_name(source)
+        with _regular_file(source, name) as file:
+            yield file, name
+    else:
+        data = source.read(MAX_BYTES + 1)
+        _check_bytes(len(data), "The picture")
+        yield io.BytesIO(data), "The picture"
+
+
+def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
+            raise UnsupportedError(f"{name} is not a regular file.")
+        _check_bytes(status.st_size, name)
+        return open(path, "rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(f"{name} cannot be opened ({reason}).") from error
+
+
+def _check_bytes(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise TooLargeError(f"{name} is over the limit of {MAX_BYTES >> 30} GiB for one picture.")
+
+
+def _check_pixels(opened: _Opened, max_megapixels: float) -> None:
+    width, height = opened.size
+    if width < 1 or height < 1:
+        raise UnreadableError(f"{opened.name} is damaged (its size is {width} x {height}).")
+    if width * height > max_megapixels * 1e6:
+        raise TooLargeError(
+            f"{opened.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
+            " raise it with --max-megapixels."
+        )
+
+
+def _open_file(file: IO[bytes], name: str) -> _Opened:
+    head = file.read(SNIFFED_BYTES)
+    file.seek(0)
+    opened = _Opened(name, sniff(head, name), file, None)
+    if opened.format == "TIFF":
+        from . import tiff
+
+        opened.tags = tiff.read_tags(file, name)
+        opened.layout = tiff.layout(opened.tags, name)
+        file.seek(0)
+    if opened.layout is None or not opened.layout.is_deep:
+        opened.image = open_image(file, opened.format, name)
+    if opened.format == "PNG":
+        opened.png_kind = head[24], head[25]
+    return opened
+
+
+def _head(opened: _Opened) -> bytes:
+    if opened.file is None:
+        return b""
+    opened.file.seek(0)
+    return opened.file.read(SNIFFED_BYTES)
+
+
+def _depth(opened: _Opened) -> int:
+    if opened.layout and opened.layout.is_deep:
+        return 32 if opened.layout.kind == 3 else 16
+    mode = opened.image.mode if opened.image else ""
+    if mode == "F":
+        return 32
+    return 16 if mode.startswith("I") or opened.png_kind[0] == 16 else 8
+
+
+def _has_alpha(opened: _Opened) -> bool:
+    if opened.image:
+        return opened.image.has_transparency_data
+    return bool(opened.layout and opened.layout.alpha and opened.layout.channels == 3)
+
+
+# --- Pixels ---------------------------------------------------------------------------------------------
+
+
+def _decode(opened: _Opened) -> tuple[Pixels, Pixels | None, list[str]]:
+    """Pixels and alpha as stored (not turned, not sRGB but for CMYK and Lab), and notes."""
+    notes: list[str] = []
+    if opened.image is None:
+        pixels, alpha = _deep_tiff(opened)
+    elif opened.png_kind[0] == 16 and opened.png_kind[1] != 0:
+        pixels, alpha = _deep_png(opened)
+    else:
+        pixels, alpha = _through_pillow(opened.image, opened, notes)
+    return _to_known_range(pixels, notes), alpha, notes
+
+
+def _deep_tiff(opened: _Opened) -> tuple[Pixels, Pixels | None]:
+    from . import tiff
+
+    assert opened.file and opened.tags and opened.layout
+    return tiff.read_deep(opened.file, opened.tags, opened.layout, opened.name)
+
+
+def _deep_png(opened: _Opened) -> tuple[Pixels, Pixels | None]:
+    """16-bit color (or grey with alpha), which Pillow would cut to 8 bits, through OpenCV."""
+    import cv2
+
+    assert opened.file and opened.image
+    with decoding(opened.name):
+        _verify_png(opened.file)  # checksums first: OpenCV complains on the screen
+        data = np.frombuffer(opened.file.read(), np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if pixels is None or pixels.dtype != np.uint16 or pixels.shape[:2] != opened.size[::-1]:
+            raise ValueError("the pixels do not decode")
+    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
+    is_grey = opened.png_kind[1] == 4
+    return np.ascontiguousarray(pixels[..., 0] if is_grey else pixels[..., 2::-1]), alpha
+
+
+def _verify_png(file: IO[bytes]) -> None:
+    from PIL.PngImagePlugin import PngImageFile
+
+    file.seek(0)
+    data = io.BytesIO(file.read())  # verify() closes what it is given
+    PngImageFile(data, "").verify()
+    file.seek(0)
+
+
+def _through_pillow(image: Image.Image, opened: _Opened, notes: list[str]) -> tuple[Pixels, Pixels | None]:
+    with decoding(opened.name):
+        image.load()
+        if image.mode in ("CMYK", "LAB"):
+            pixels, note = icc.image_to_srgb(image, image.info.get("icc_profile"))
+            notes += [note] if note else []
+            return pixels, None
+        if image.mode not in MODES:
+            return _plain_values(image)
+        target = MODES[image.mode][image.has_transparency_data]
+        values = icc.in_strips(image, lambda strip: strip if strip.mode == target else strip.convert(target))
+    if target in ("L", "RGB"):
+        return values, None
+    color = values[..., 0] if target == "LA" else values[..., :3]
+    return np.ascontiguousarray(color), np.ascontiguousarray(values[..., -1])
+
+
+def _plain_values(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    """Modes of one deep channel: I;16, I and F; a transparent grey value becomes alpha."""
+    if image.mode not in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+        raise ValueError(f"pixels of mode {image.mode}")
+    values = icc.in_strips(image, lambda strip: strip)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    key = image.info.get("transparency")
+    alpha = np.where(values == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
+    return values, alpha
+
+
+def _to_known_range(values: Pixels, notes: list[str]) -> Pixels:
+    """uint8 and uint16 as they are; other integers to uint16; floats to float32 in 0..1. Appends notes."""
+    if values.dtype in (np.uint8, np.uint16):
+        return values
+    is_float = values.dtype.kind == "f"
+    if is_float and not np.isfinite(values).all():
+        values = np.where(np.isfinite(values), values, 0)
+        notes.append("Values that are not numbers were set to 0.")
+    low, high = float(values.min()), float(values.max())
+    top = 1.0 if is_float else 65535.0
+    if low >= 0 and high <= top:
+        return values.astype(np.float32 if is_float else np.uint16, copy=False)
+    low = min(low, 0.0)
+    notes.append(f"Values from {low:g} to {high:g} were scaled to 0..{top:g}.")
+    scaled = (values.astype(np.float64) - low) * (top / (high - low))
+    return scaled.astype(np.float32) if is_float else np.rint(scaled).astype(np.uint16)
+
+
+def _turned(pixels: Pixels, turn: int) -> Pixels:
+    """Apply an EXIF orientation (1..8)."""
+    if turn >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    # After the swap of 5..8: 5 is done, 6 is mirrored, 7 is turned by half, 8 is flipped.
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _frame_notes(opened: _Opened) -> list[str]:
+    """A note when the file holds further pictures, which are not colored."""
+    several = False
+    with contextlib.suppress(Exception):  # a damaged second frame is no concern of the first
+        several = bool(getattr(opened.image, "is_animated", False)) or "mpoffset" in opened.info
+    if opened.tags is not None:
+        several = bool(opened.tags.next)
+    return ["Only the first of the several pictures in the file is colored."] if several else []
+
+
+def _luma_table(opened: _Opened, unchanged: bool) -> tuple[int, ...] | None:
+    """The luma quantization of a JPEG source, or None where it has none or stores no luma."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    image = opened.image
+    if not isinstance(image, JpegImageFile):
+        return None
+    ids = [layer[0] for layer in image.layer]
+    if image.mode not in ("L", "RGB") or opened.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:
+        return None
+    table = image.quantization.get(image.layer[0][3] if image.layer else 0)
+    return encoders.luma_table(tuple(table), unchanged) if table else None
+
+
+# --- Metadata -------------------------------------------------------------------------------------------
+
+
+def _profile(opened: _Opened) -> bytes | None:
+    if opened.image is None and opened.tags is not None:
+        return _bytes(opened.tags.get(34675)) or None
+    if opened.image and opened.image.mode in ("CMYK", "LAB"):
+        return None  # already applied
+    return opened.info.get("icc_profile") or None
+
+
+def _exif(opened: _Opened) -> bytes:
+    """The source's EXIF block, without its prefix; TIFF is asked elsewhere."""
+    raw = _bytes(opened.info.get("exif"))
+    as_text = opened.info.get("Raw profile type exif")  # ImageMagick's way in PNG: three lines, then hex
+    if not raw and isinstance(as_text, str):
+        with contextlib.suppress(ValueError):
+            raw = bytes.fromhex("".join(as_text.split("\n")[3:]))
+    return raw.removeprefix(b"Exif\0\0")
+
+
+def _xmp(opened: _Opened) -> bytes:
+    if opened.tags is not None:
+        return _bytes(opened.tags.get(700)).rstrip(b"\0")
+    return _bytes(opened.info.get("xmp")).rstrip(b"\0")
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if isinstance(value, tuple) and all(isinstance(v, int) and 0 <= v < 256 for v in value):
+        return bytes(value)
+    return value if isinstance(value, bytes) else b""
+
+
+def _metadata(opened: _Opened) -> Metadata:
+    if opened.tags is not None:
+        return _tiff_metadata(opened)
+    segments = getattr(opened.image, "applist", [])
+    extension = b"http://ns.adobe.com/xmp/extension/\0"
+    photoshop = b"".join(body[14:] for _, body in segments if body.startswith(b"Photoshop 3.0\0"))
+    text = getattr(opened.image, "text", {}) if opened.format == "PNG" else {}
+    return Metadata(
+        exif=_exif(opened),
+        xmp=_xmp(opened),
+        xmp_extensions=tuple(body for _, body in segments if body.startswith(extension)),
+        photoshop=photoshop,
+        text={key: str(value) for key, value in text.items() if not _is_block(key)},
+        comment=_bytes(opened.info.get("comment")),
+        dpi=_dpi(opened.info),
+    )
+
+
+def _is_block(key: str) -> bool:
+    """Whether a text of a PNG is really XMP, EXIF or a profile, all handled elsewhere."""
+    return key == "XML:com.adobe.xmp" or key.startswith("Raw profile type ")
+
+
+def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
+    if "jfif" in info and info.get("jfif_unit") not in (1, 2):
+        return None
+    try:
+        x, y = (float(value) for value in info.get("dpi", ()))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
+
+
+def _tiff_metadata(opened: _Opened) -> Metadata:
+    from . import tiff
+
+    assert opened.file is not None and opened.tags is not None
+    return Metadata(
+        exif=tiff.exif_of(opened.file),
+        xmp=_xmp(opened),
+        photoshop=pack_resources(_bytes(opened.tags.get(34377)), _bytes(opened.tags.get(33723))),
+    )
+
+
+# --- Writing --------------------------------------------------------------------------------------------
+
+
+def write_photo(
+    target: str | os.PathLike[str] | BinaryIO,
+    pixels: Pixels,
+    photo: Photo,
+    *,
+    format: str,
+    quality: int | None = None,
+    strip: bool = False,
+    disclosure: Disclosure,
+) -> None:
+    """Write colored pixels (H x W x 3, sRGB, of the type of `photo.pixels`) with all that `photo` carried.
+
+    `format` is what `output_format` gave. A path is written atomically, parent folders are made. `strip`
+    leaves out the source's EXIF, XMP, IPTC and text. Raises OutputError, DiskFullError.
+    """
+    encoders.check(pixels, photo.pixels, photo.alpha, format)
+    if isinstance(target, (str, os.PathLike)):
+        with atomically(Path(target)) as file:
+            encoders.encode(file, pixels, photo, format, quality, strip, disclosure)
+    else:
+        encoders.encode(target, pixels, photo, format, quality, strip, disclosure)

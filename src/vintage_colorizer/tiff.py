@@ -1,0 +1,275 @@
+"""TIFF where Pillow cannot help: deep pixels are read by OpenCV, and every TIFF result is written here.
+
+Pillow has no 16-bit or float RGB. OpenCV decodes those pixels but knows no metadata and guesses when a
+layout is foreign to it, so the directory is read first (by Pillow's directory class) and decides.
+Reference: TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from .errors import OutputError, UnsupportedError
+from .formats import decoding, quiet_pillow
+from .metadata import EXIF_IFD, IPTC_RESOURCE, ORIENTATION, Metadata, resources
+
+Pixels = NDArray[Any]
+
+GPS_IFD, INTEROP_IFD = 0x8825, 0xA005
+XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
+UNCOMPRESSED, DEFLATE = 1, 8
+STRIP_BYTES = 1 << 20
+MAX_FILE_BYTES = 2**32 - 2**20  # offsets are 32 bits; leaves a megabyte for the directory
+# Tags that describe how the source's pixels lie in its file; they are not carried to a result.
+STRUCTURE = {
+    *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, ORIENTATION, 277, 278, 279, 280, 281, 284),
+    *(288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 334, 336),
+    *(338, 339, 340, 341, 342, 347, XMP, IPTC, PHOTOSHOP, ICC, 37724, 50341),
+    *range(512, 533),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a TIFF's directory says of its first picture."""
+
+    width: int
+    height: int
+    bits: int
+    samples: int
+    kind: int  # sample format: 1 unsigned, 2 signed, 3 float
+    photometric: int  # 0 white is zero, 1 black is zero, 2 RGB
+    planar: bool  # channels apart
+    alpha: int  # 0 none or meaningless, 1 premultiplied, 2 plain
+    compressed: bool
+    orientation: int
+
+    @property
+    def is_deep(self) -> bool:
+        """More than 8 bits a sample: not for Pillow."""
+        return self.bits > 8
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy type of a sample."""
+        return np.dtype(f"{'uif'[self.kind - 1]}{self.bits // 8}")
+
+    @property
+    def channels(self) -> int:
+        """Color channels: 1 or 3."""
+        return 3 if self.photometric == 2 else 1
+
+
+def read_tags(file: IO[bytes], name: str) -> ImageFileDirectory_v2:
+    """The first directory of a TIFF or BigTIFF; raises UnreadableError when it is damaged."""
+    with decoding(name), quiet_pillow():
+        file.seek(0)
+        head = file.read(8)
+        head += file.read(8) if 43 in head[2:4] else b""
+        tags = ImageFileDirectory_v2(head)
+        file.seek(tags.next)
+        tags.load(file)
+        for tag in (256, 257):
+            _ = tags[tag]
+    return tags
+
+
+def layout(tags: ImageFileDirectory_v2, name: str) -> Layout:
+    """Read the layout out of `tags`; raises UnreadableError when a number makes no sense."""
+    with decoding(name):
+        bits = _numbers(tags, 258, 1)
+        samples = int(tags.get(277, 1))
+        extra = _numbers(tags, 338, 0) if 338 in tags else ()
+        photometric = int(tags.get(262, 1))
+        orientation = tags.get(ORIENTATION, 1)
+        return Layout(
+            width=int(tags[256]),
+            height=int(tags[257]),
+            bits=max(bits),
+            samples=samples,
+            kind=_numbers(tags, 339, 1)[0],
+            photometric=photometric,
+            planar=int(tags.get(284, 1)) == 2 and samples > 1,
+            alpha=extra[0] if extra and extra[0] in (1, 2) else 2 if photometric == 2 and samples == 4 else 0,
+            compressed=int(tags.get(259, 1)) != UNCOMPRESSED,
+            orientation=orientation if orientation in range(1, 9) else 1,
+        )
+
+
+def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
+    value = tags.get(tag, default)
+    return tuple(int(v) for v in value) if isinstance(value, tuple) else (int(value),)
+
+
+def read_deep(
+    file: IO[bytes], tags: ImageFileDirectory_v2, what: Layout, name: str
+) -> tuple[Pixels, Pixels | None]:
+    """Pixels (H x W or H x W x 3, RGB, as stored but black is zero) and alpha of a 16-, 32- or 64-bit TIFF.
+
+    Not turned upright. Raises UnsupportedError for layouts OpenCV would get wrong, UnreadableError for
+    damaged files.
+    """
+    _require_known(what, name)
+    import cv2
+
+    with decoding(name):
+        file.seek(0)
+        data = bytearray(file.read())
+        _require_complete(tags, len(data))
+        _hide_orientation(data)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        del data
+        shape = (what.height, what.width) if what.samples == 1 else (what.height, what.width, what.samples)
+        if pixels is None or pixels.shape != shape or pixels.dtype != what.dtype:
+            raise ValueError("the pixels do not decode")
+    if what.photometric == 0:
+        pixels = (1 if what.kind == 3 else np.iinfo(what.dtype).max) - pixels
+    if pixels.ndim == 2:
+        return pixels, None
+    alpha = np.ascontiguousarray(pixels[..., 3]) if what.alpha else None
+    return np.ascontiguousarray(pixels[..., 2::-1]), alpha
+
+
+def _require_known(what: Layout, name: str) -> None:
+    plain = what.bits in {1: (16, 32), 2: (16, 32), 3: (32, 64)}.get(what.kind, ())
+    known = what.photometric == 2 and what.samples in (3, 4)
+    known = known or (what.photometric in (0, 1) and what.samples == 1)
+    if not (plain and known and not what.planar):
+        raise UnsupportedError(
+            f"{name} is a TIFF of a rare kind ({what.samples} channels of {what.bits} bits, photometric"
+            f" {what.photometric}{', planar' if what.planar else ''}): save it as plain 16-bit grey or RGB."
+        )
+
+
+def _require_complete(tags: ImageFileDirectory_v2, size: int) -> None:
+    """Raise ValueError when a strip or tile lies outside the file; OpenCV would complain on the screen."""
+    offsets, counts = ((273, 279), (324, 325))[324 in tags]
+    for offset, count in zip(_numbers(tags, offsets, 0), _numbers(tags, counts, 0), strict=True):
+        if offset + count > size:
+            raise ValueError("the file ends too early")
+
+
+def _hide_orientation(data: bytearray) -> None:
+    """Set the orientation in the file's bytes to 1: some versions of OpenCV apply it, some do not."""
+    order = "<" if data.startswith(b"II") else ">"
+    big = 43 in data[2:4]
+    directory = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    count = struct.unpack_from(order + ("Q" if big else "H"), data, directory)[0]
+    step, start = (20, directory + 8) if big else (12, directory + 2)
+    for at in range(start, start + step * count, step):
+        if struct.unpack_from(order + "H", data, at)[0] == ORIENTATION:
+            struct.pack_into(order + "H", data, at + (12 if big else 8), 1)
+
+
+def exif_of(file: IO[bytes]) -> bytes:
+    """The descriptive tags of a TIFF, with its EXIF and GPS directories, as an EXIF block."""
+    with quiet_pillow():
+        file.seek(0)
+        source = Image.Exif()
+        source.load_from_fp(file)
+        result = Image.Exif()
+        for tag, value in _tags_of(source):
+            if tag not in STRUCTURE:
+                result[tag] = value
+        return result.tobytes()[6:] if len(result) else b""
+
+
+def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
+    """Tag and value, sub-directories as dicts, text as the bytes it was (Pillow writes only ASCII text)."""
+    for tag in exif:
+        if tag in (EXIF_IFD, GPS_IFD):
+            sub = {t: _raw(v) for t, v in exif.get_ifd(tag).items() if t != INTEROP_IFD}
+            yield tag, sub
+        else:
+            yield tag, _raw(exif[tag])
+
+
+def _raw(value: Any) -> Any:
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+
+
+def write(
+    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, icc: bytes, compress: bool
+) -> None:
+    """Write an RGB TIFF in strips: pixels H x W x 3 and alpha H x W (plain), uint8, uint16 or float32.
+
+    Compressed means deflate, integers with the horizontal predictor. `file` need not be seekable. Raises
+    OutputError when the file would pass 4 GB.
+    """
+    height, width = pixels.shape[:2]
+    samples = 3 if alpha is None else 4
+    row_bytes = width * samples * pixels.dtype.itemsize
+    if not compress and height * row_bytes > MAX_FILE_BYTES:
+        raise OutputError("The result would be over 4 GB, more than a TIFF holds: choose --format png.")
+    rows = max(1, STRIP_BYTES // row_bytes)
+    predict = compress and pixels.dtype != np.float32
+    strips: Iterable[bytes] = (_strip(pixels, alpha, top, rows, predict) for top in range(0, height, rows))
+    if compress:
+        packed = [zlib.compress(strip) for strip in strips]
+        sizes = [len(strip) for strip in packed]
+        strips = packed
+    else:
+        sizes = [min(rows, height - top) * row_bytes for top in range(0, height, rows)]
+    tags = _structure(pixels, samples, rows, sizes, predict, compress)
+    _describe(tags, metadata, icc)
+    file.write(b"II*\0\x08\0\0\0" + tags.tobytes(8))
+    for strip in strips:
+        file.write(strip)
+
+
+def _strip(pixels: Pixels, alpha: Pixels | None, top: int, rows: int, predict: bool) -> bytes:
+    part = pixels[top : top + rows]
+    if alpha is not None:
+        part = np.dstack([part, alpha[top : top + rows]])
+    if predict:
+        part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
+    return part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _structure(
+    pixels: Pixels, samples: int, rows: int, sizes: list[int], predict: bool, compress: bool
+) -> ImageFileDirectory_v2:
+    tags = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    tags[256], tags[257] = pixels.shape[1], pixels.shape[0]
+    tags[258] = (8 * pixels.dtype.itemsize,) * samples
+    tags[259] = DEFLATE if compress else UNCOMPRESSED
+    tags[262] = 2
+    # Pillow's directory adds its own length to these when it is serialized.
+    tags[273] = tuple(int(o) for o in np.cumsum([0, *sizes[:-1]]))
+    tags[277], tags[278], tags[279], tags[284] = samples, rows, tuple(sizes), 1
+    tags[317] = 2 if predict else 1
+    if samples == 4:
+        tags[338] = 2
+    tags[339] = (3 if pixels.dtype == np.float32 else 1,) * samples
+    tags.tagtype[273] = tags.tagtype[279] = 4  # LONG, whatever the values
+    return tags
+
+
+def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> None:
+    if metadata.exif:
+        exif = Image.Exif()
+        exif.load(b"Exif\0\0" + metadata.exif)
+        for tag, value in _tags_of(exif):
+            if tag not in STRUCTURE:
+                tags[tag] = value
+    if metadata.dpi:
+        tags[282], tags[283] = (IFDRational(round(d * 100), 100) for d in metadata.dpi)
+        tags[296] = 2
+    for tag, data in (
+        (XMP, metadata.xmp),
+        (PHOTOSHOP, metadata.photoshop),
+        (IPTC, resources(metadata.photoshop).get(IPTC_RESOURCE, (b"", b""))[1]),
+        (ICC, icc),
+    ):
+        if data:
+            tags.tagtype[tag] = 1 if tag == XMP else 7
+            tags[tag] = data
