@@ -47,20 +47,14 @@ def chroma_of(pixels: Pixels) -> Floats:
     return np.stack([U_SCALE * (rgb[..., 2] - y), V_SCALE * (rgb[..., 0] - y)], axis=-1, dtype=np.float32)
 
 
-def resize_matrix(size: int, target: int, *, shift: float = 0.0, span: float | None = None) -> Floats:
+def resize_matrix(size: int, target: int) -> Floats:
     """Weights, target x size, that resample a line of `size` samples to `target` by bicubic interpolation.
 
     Keys' cubic convolution (1981) with a = -0.5. When shrinking, the kernel widens, so nothing
     aliases. Samples beyond the ends repeat the end.
-
-    Args:
-        size: samples given.
-        target: samples wanted.
-        shift: moves the samples wanted by this share of one of them.
-        span: how many of the samples wanted the line is long; `target` by default.
     """
     stretch = max(1.0, size / target)
-    centers = (np.arange(target) + 0.5 + shift) * size / (span or target) - 0.5
+    centers = (np.arange(target) + 0.5) * size / target - 0.5
     reach = int(np.ceil(2 * stretch))
     taps = np.floor(centers)[:, None] + np.arange(-reach, reach + 1)
     weights = _cubic((taps - centers[:, None]) / stretch)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vintage_colorizer.color import BAND_PIXELS, LUMA_WEIGHTS, U_SCALE, V_SCALE, Floats, resize_matrix
+from vintage_colorizer.color import BAND_PIXELS, LUMA_WEIGHTS, U_SCALE, V_SCALE, Floats, enlarge_matrix
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -28,8 +28,6 @@ MATRICES: dict[int, tuple[float, float]] = {
     9: (0.2627, 0.0593),  # BT.2020
 }
 BT601, BT709 = 6, 1
-
-SITING = -0.25  # of a chroma sample: where it is halved horizontally, it lies on the left one of two luma samples
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,8 @@ class ChromaPlanes:
         """
         self.coding, self.size, self.halved = coding, size, halved
         self.shape = tuple(-(-side // 2) if half else side for side, half in zip(size, halved, strict=True))
-        self._rows = _sampling(small[0], size[0], halved[0], 0.0)
-        self._columns = _sampling(small[1], size[1], halved[1], SITING).T
+        self._rows = _sampling(small[0], size[0], halved[0], on_left=False)
+        self._columns = _sampling(small[1], size[1], halved[1], on_left=True).T
         self._shifts = _shift_matrix(coding.matrix)
 
     def planes(self, luma: Plane, chroma: Floats) -> tuple[Plane, Plane]:
@@ -178,11 +176,20 @@ def _pairs(choose: np.ufunc, plane: Plane, axis: int) -> Plane:
     return result
 
 
-def _sampling(small: int, side: int, halved: bool, siting: float) -> Floats:
-    """Weights that resample a line of `small` values to the chroma samples along a side of the luma plane."""
+def _sampling(small: int, side: int, halved: bool, on_left: bool) -> Floats:
+    """Weights that bring a line of `small` values to the chroma samples along a side of the luma plane.
+
+    Where chroma is halved, a sample lies between two luma samples or, `on_left`, on the left one of them.
+    """
+    full = enlarge_matrix(small, side)
     if not halved:
-        return resize_matrix(small, side)
-    return resize_matrix(small, -(-side // 2), shift=siting, span=side / 2)
+        return full
+    even = full[0::2]
+    odd = np.concatenate([full[1::2], full[-1:]])[: len(even)]
+    if not on_left:
+        return (even + odd) / 2
+    before = np.concatenate([full[:1], odd[:-1]])
+    return (before + 2 * even + odd) / 4
 
 
 def _shift_matrix(matrix: int) -> Floats:
