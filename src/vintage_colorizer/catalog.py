@@ -35,6 +35,7 @@ class LookSettings:
     render_factor: int
     vividness: float | None
     saturation: float = 1.0
+    stability: float = 0.6  # of films: how much color is averaged over time
 
 
 NETWORKS: dict[str, NetworkFile] = {
