@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections.abc import Set as AbstractSet
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ from vintage_colorizer.files import readable_name
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # not of the film
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
 IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+
+
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}  # by number of channels
+AUDIO_BIT_RATE = 96_000  # a channel
+GAP_SECONDS = 0.1  # of missing sound that is filled with silence
 
 
 @dataclass(frozen=True)
@@ -126,11 +132,13 @@ def join(
         out = stack.enter_context(av.open(url(target), "w", format=kind.format, container_options=dict(kind.options)))
         film = film_stream(original, Path(source.path))
         stream = _picture_stream(out, first.streams.video[0], source, encoding)
+        if source.aspect != (1, 1) and kind.format in ("matroska", "webm") and encoding.codec not in ("h264", "h265"):
+            notes.append(f"pixels of shape {source.aspect[0]}:{source.aspect[1]} cannot be told with {encoding.codec} here; use h264")
         stream.metadata.update(_kept(film.metadata))
         stream.disposition = film.disposition
         passengers = _passengers(original, out, kind, film.index, notes)
-        out.metadata.update(_kept(original.metadata))
-        out.metadata["comment"] = "\n".join(filter(None, [original.metadata.get("comment"), comment]))
+        out.metadata.update(_kept(original.metadata, but={"comment"}))
+        out.metadata["comment"] = "\n".join(filter(None, [comment_of(original), comment]))
         if chapters := [one for one in original.chapters() if end is None]:
             out.set_chapters(chapters)
         packets = heapq.merge(_video(pieces, times, stream), _others(original, passengers, end), key=lambda timed: timed[0])
@@ -239,38 +247,75 @@ def _cover(stream: Any, out: OutputContainer, kind: Kind, name: str) -> Convert 
             data = next((bytes(one) for one in again.demux(again.streams[stream.index]) if one.size), b"")
         out.add_attachment(*IMAGE_TYPES[name], data)
         return lambda packet: []
-    return _copied(stream, out) if kind.format in ("mp4", "mov") else None
+    return _copied(stream, out) if kind.format == "mp4" else None
 
 
 def _audio_converter(stream: Any, out: OutputContainer, codec: str) -> Convert:
-    """Decode and encode sound."""
+    """Decode and encode sound; where some is missing, silence keeps the rest in its place."""
     context = stream.codec_context
     rate = 48000 if codec == "libopus" else min(context.sample_rate, 96000)
-    encoder: Any = out.add_stream(codec, rate=rate, layout=context.layout.name)
+    layout = LAYOUTS.get(context.layout.nb_channels, "stereo")
+    encoder: Any = out.add_stream(codec, rate=rate, layout=layout)
     if codec != "flac":
-        encoder.bit_rate = 96_000 * max(1, context.layout.nb_channels)
+        encoder.bit_rate = AUDIO_BIT_RATE * encoder.layout.nb_channels
     _describe_like(encoder, stream)
-    resampler = av.AudioResampler(format=encoder.format, layout=context.layout.name, rate=rate)
-    fifo = av.AudioFifo()
+    resampler = av.AudioResampler(format=encoder.format, layout=layout, rate=rate)
+    sound = _Sound(encoder, rate)
 
     def convert(packet: Any) -> list[Any]:
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:  # a damaged packet; the silence stays where it was
-            return []
-        for frame in frames:
-            for resampled in resampler.resample(frame):
-                fifo.write(resampled)
-        return _encoded(encoder, fifo, ends=packet.size == 0)
+        except av.error.FFmpegError:  # a damaged packet becomes silence
+            frames = []
+        made = [one for frame in frames for resampled in resampler.resample(frame) for one in sound.add(resampled)]
+        return made + (sound.finish() if packet.size == 0 else [])
 
     return convert
 
 
-def _encoded(encoder: Any, fifo: Any, ends: bool) -> list[Any]:
-    size = encoder.codec_context.frame_size or 1024
-    frames = fifo.read_many(size, partial=ends)
-    packets = [packet for frame in frames for packet in encoder.encode(frame)]
-    return packets + (encoder.encode(None) if ends else [])
+class _Sound:
+    """Feeds an audio encoder frames of the size it wants, with times that follow from the samples before."""
+
+    def __init__(self, encoder: Any, rate: int) -> None:
+        self._encoder, self._rate = encoder, rate
+        self._fifo = av.AudioFifo()
+        self._origin: int | None = None  # time of the first sample, in samples
+        self._taken = self._given = 0  # samples
+
+    def add(self, frame: Any) -> list[Any]:
+        if frame.pts is not None:
+            time = round(frame.pts * frame.time_base * self._rate)
+            self._origin = time if self._origin is None else self._origin
+            missing = time - self._origin - self._taken
+            if missing > GAP_SECONDS * self._rate:
+                self._take(_silence_like(frame, missing))
+        self._take(frame)
+        return self._encode(partial=False)
+
+    def finish(self) -> list[Any]:
+        return [*self._encode(partial=True), *self._encoder.encode(None)]
+
+    def _take(self, frame: Any) -> None:
+        frame.pts = None
+        self._fifo.write(frame)
+        self._taken += frame.samples
+
+    def _encode(self, partial: bool) -> list[Any]:
+        packets = []
+        for frame in self._fifo.read_many(self._encoder.codec_context.frame_size or 1024, partial=partial):
+            frame.pts = (self._origin or 0) + self._given
+            frame.time_base = Fraction(1, self._rate)
+            self._given += frame.samples
+            packets += self._encoder.encode(frame)
+        return packets
+
+
+def _silence_like(frame: Any, samples: int) -> Any:
+    silence = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=samples)
+    for plane in silence.planes:
+        plane.update(bytes(plane.buffer_size))
+    silence.sample_rate = frame.sample_rate
+    return silence
 
 
 def _text_converter(stream: Any, out: OutputContainer, codec: str) -> Convert:
@@ -313,12 +358,19 @@ def _others(original: InputContainer, passengers: dict[int, Convert], end: float
         if end is not None and clock > end and packet.size:
             continue
         if packet.dts is None and packet.size:
-            continue
+            if not packet.stream.disposition & Disposition.attached_pic:
+                continue
+            packet.pts = packet.dts = 0
         yield from ((clock, made) for made in passengers[packet.stream.index](packet))
 
 
-def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in metadata.items() if name.lower() not in OF_THE_FILE}
+def _kept(metadata: dict[str, str], but: AbstractSet[str] = frozenset()) -> dict[str, str]:
+    return {name: value for name, value in metadata.items() if name.lower() not in OF_THE_FILE | but}
+
+
+def comment_of(container: InputContainer) -> str:
+    """The comment in a film's metadata, whatever the case of its name; empty if there is none."""
+    return next((value for name, value in container.metadata.items() if name.lower() == "comment"), "")
 
 
 def _title(stream: Any) -> str:

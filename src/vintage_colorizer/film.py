@@ -29,7 +29,7 @@ from vintage_colorizer import color
 from vintage_colorizer.ahead import ahead
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import LITTLE_COLOR, Colorizer, propose_batch, settings_of
-from vintage_colorizer.containers import join, kind_of
+from vintage_colorizer.containers import comment_of, join, kind_of
 from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.engines import Engine
 from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError
@@ -118,7 +118,7 @@ def color_film(
     kind, codec = kind_of(target, options.codec)
     threads = options.threads or os.cpu_count() or 1
     with open_film(source) as container:
-        if MARK in container.metadata.get("comment", ""):
+        if MARK in comment_of(container):
             return FilmResult(str(target), "it was colored by Vintage Colorizer before")
     network = colorizer.engine(options).info.sha256
     fingerprint = film_fingerprint(source, options, network, threads, target.suffix.lower())
@@ -340,7 +340,7 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
         raise OutputExistsError(f"{name} is a folder, so the result cannot have that name; choose another.")
     try:
         with open_film(target) as container:
-            comment = container.metadata.get("comment", "")
+            comment = comment_of(container)
     except InputError:
         comment = ""
     if fingerprint in comment:

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+from bad_films import frames_of, luma_of, make_film, plane_of
+
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.film import FilmResult, color_film
+from vintage_colorizer.options import FilmOptions
+
+TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    return Colorizer(threads=1)
+
+
+@pytest.fixture
+def color(colorizer: Colorizer, tmp_path: Path) -> Any:
+    """Color a film in this process, to a lossless one unless told otherwise."""
+
+    def run(source: Path, name: str = "out.mkv", **settings: Any) -> tuple[Path, FilmResult]:
+        given = {"codec": "ffv1" if name.endswith("mkv") else None, "threads": 1, "render_factor": 7, **settings}
+        options = FilmOptions.of(**given)
+        target = tmp_path / "results" / name
+        return target, color_film(source, target, colorizer, options, overwrite=False, report=lambda progress: None)
+
+    return run
+
+
+def times_of(path: Path) -> list[Fraction]:
+    return [frame.pts * frame.time_base for frame in frames_of(path)]
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "full_range"),
+    [
+        ("yuv420p", False),
+        ("yuv420p", True),
+        ("yuvj420p", True),
+        ("yuv422p", False),
+        ("yuv444p", False),
+        ("yuv420p10le", False),
+        ("yuv420p10le", True),
+        ("gray", True),
+        ("gray10le", True),
+        ("yuv420p16le", False),
+    ],
+)
+def test_luma_goes_through_untouched(color: Any, tmp_path: Path, pixel_format: str, full_range: bool) -> None:
+    codec = "mjpeg" if pixel_format == "yuvj420p" else "ffv1"
+    source = make_film(tmp_path / "in.mkv", codec=codec, pixel_format=pixel_format, full_range=full_range)
+    target, result = color(source)
+    before, after = luma_of(source), luma_of(target)
+    assert len(after) == result.frames == 12
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    assert result.chroma > 0
+    assert times_of(target) == times_of(source)
+
+
+def test_chroma_is_colored(color: Any, tmp_path: Path) -> None:
+    target, _ = color(make_film(tmp_path / "in.mkv"))
+    assert any(np.ptp(plane_of(frame, 1).astype(int)) > 3 for frame in frames_of(target))
+
+
+@pytest.mark.parametrize("size", [(240, 321), (241, 320), (241, 321), (2, 2), (1, 1), (16, 500)])
+def test_odd_sizes(color: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+    source = make_film(tmp_path / "in.mkv", size=size, frames=3)
+    target, _ = color(source)
+    assert all(np.array_equal(one, other) for one, other in zip(luma_of(source), luma_of(target), strict=True))
+
+
+def test_odd_sizes_in_h264_are_said(color: Any, tmp_path: Path) -> None:
+    target, result = color(make_film(tmp_path / "in.mkv", size=(241, 321), frames=3), "out.mp4")
+    assert frames_of(target)[0].format.name == "yuv444p"
+    assert luma_of(target)[0].shape == (241, 321)
+    assert "odd" in " ".join(result.notes)
+
+
+def test_everything_else_is_kept(color: Any, tmp_path: Path) -> None:
+    source = make_film(
+        tmp_path / "in.mkv",
+        codec="libx264",
+        frames=25,
+        sounds=("aac", "flac"),
+        subtitles="subrip",
+        chapters=True,
+        aspect=Fraction(4, 3),
+        metadata={"title": "Reel", "comment": "from the attic"},
+    )
+    target, result = color(source, codec="h264")
+    with av.open(str(source)) as old, av.open(str(target)) as new:
+        assert [one.type for one in new.streams] == ["video", "audio", "audio", "subtitle"]
+        assert [one.metadata.get("language") for one in new.streams] == [one.metadata.get("language") for one in old.streams]
+        assert [one.codec_context.name for one in new.streams.audio] == ["aac", "flac"]
+        assert [one["metadata"]["title"] for one in new.chapters()] == ["One", "Two"]
+        assert new.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+        assert new.metadata["title"] == "Reel"
+        assert new.metadata["COMMENT"].startswith("from the attic\nColorized by Vintage Colorizer")
+    for index in (1, 2, 3):
+        assert packets_of(target, index) == packets_of(source, index)
+    assert result.notes == ()
+
+
+def packets_of(path: Path, index: int) -> list[tuple[Fraction, bytes]]:
+    with av.open(str(path)) as container:
+        stream = container.streams[index]
+        return [(one.pts * one.time_base, bytes(one)) for one in container.demux(stream) if one.size]
+
+
+@pytest.mark.parametrize(("name", "pictures"), [("out.mp4", 1), ("out.mkv", 1), ("out.mov", 0)])
+def test_cover_art_is_no_film_and_stays(color: Any, tmp_path: Path, name: str, pictures: int) -> None:
+    source = make_film(tmp_path / "in.mp4", codec="libx264", cover=True)
+    target, result = color(source, name, codec="h264")
+    with av.open(str(target)) as container:
+        covers = [one for one in container.streams if one.disposition & Disposition.attached_pic]
+    assert len(covers) == pictures
+    assert bool(result.notes) == (pictures == 0)
+    assert len(luma_of(target)) == result.frames == 12
+
+
+def test_what_a_container_cannot_hold_is_converted_and_said(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", frames=25, sounds=("pcm_s16le", "aac"), subtitles="subrip")
+    target, result = color(source, "out.mp4")
+    with av.open(str(target)) as container:
+        assert [one.codec_context.name for one in container.streams.audio] == ["aac", "aac"]
+        assert container.streams.subtitles[0].codec_context.name == "mov_text"
+        sound = sum(frame.samples for frame in container.decode(audio=0))
+    assert abs(sound - 48000) <= 2048
+    assert any(b"Hello" in words for _, words in packets_of(target, 3))
+    assert [("pcm_s16le" in note or "subrip" in note) for note in result.notes] == [True, True]
+
+
+def test_webm_takes_its_own_codecs(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", frames=6, sounds=("aac",))
+    target, _ = color(source, "out.webm")
+    with av.open(str(target)) as container:
+        assert [one.codec_context.codec.canonical_name for one in container.streams] == ["vp9", "opus"]
+
+
+UNEVEN = [0, 40, 55, 130, 131, 400, 433, 466, 500, 900, 1000, 1100]
+
+
+@pytest.mark.parametrize(("name", "within"), [("out.mp4", 0), ("out.mov", 0), ("out.mkv", Fraction(1, 2000))])
+def test_variable_frame_rate_keeps_every_time(color: Any, tmp_path: Path, name: str, within: float) -> None:
+    source = make_film(tmp_path / "in.mp4", codec="libx264", times=UNEVEN)
+    target, _ = color(source, name, codec="h264")
+    expected = times_of(source)
+    assert expected == [Fraction(one, 1000) for one in UNEVEN]
+    assert all(abs(one - other) <= within for one, other in zip(times_of(target), expected, strict=True))
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_rotation_is_kept_and_pixels_are_not_turned(color: Any, tmp_path: Path, name: str) -> None:
+    source = make_film(tmp_path / "in.mp4", codec="libx264", display_matrix=TURN_90)
+    target, _ = color(source, name, codec="ffv1" if name.endswith("mkv") else "h264")
+    old, new = frames_of(source)[0], frames_of(target)[0]
+    assert new.rotation == old.rotation != 0
+    assert (new.width, new.height) == (old.width, old.height)
+
+
+def test_the_network_sees_a_turned_film_upright(color: Any, tmp_path: Path) -> None:
+    plain = make_film(tmp_path / "plain.mkv", frames=2, size=(64, 96))
+    turned = make_film(
+        tmp_path / "turned.mp4",
+        frames=2,
+        size=(96, 64),
+        codec="libx264",
+        options={"qp": "0"},
+        display_matrix=TURN_90,
+        pattern=lambda index, height, width: np.rot90(moving(index, width, height)),
+    )
+    upright, _ = color(plain, "plain.mkv")
+    sideways, _ = color(turned, "turned.mkv")
+    shown = np.rot90(plane_of(frames_of(sideways)[0], 2).astype(int), -1)
+    assert np.abs(shown - plane_of(frames_of(upright)[0], 2)).mean() < 1.0
+
+
+def moving(index: int, height: int, width: int) -> Any:
+    from bad_films import moving_square
+
+    return moving_square(index, height, width)
