@@ -86,8 +86,11 @@ def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
     paths = list(paths)
     if out is not None and not _is_folder(out, paths):
         output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
-        yield Item(paths[0], out.parent, name=out.name)
-        return
+        return iter([Item(paths[0], out.parent, name=out.name)])
+    return _find(paths, out)
+
+
+def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
     several = sum(path.is_dir() for path in paths) > 1
     for path in paths:
         if not path.is_dir():
@@ -134,6 +137,8 @@ def _why_unfit(entry: os.DirEntry[str]) -> str | None:
         return "a link to a folder is not followed"
     if entry.name.startswith("."):
         return "hidden"
+    if not entry.is_file():
+        return "not a file but a pipe, socket, device or broken link"
     if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
         return "not a picture by its name"
     return None

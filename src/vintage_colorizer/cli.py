@@ -20,7 +20,7 @@ from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
 from vintage_colorizer.options import BaseOptions, JobOptions, PhotoOptions
 
-FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes; 0 is success
+FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
 app = typer.Typer(
     name="vintage-colorizer",
@@ -149,9 +149,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; finished results are kept, run the same command to go on.", err=True)
-        sys.exit(INTERRUPTED)
     except VintageColorizerError as error:
         if "--debug" in sys.argv:
             raise

@@ -32,7 +32,7 @@ log = logging.getLogger("vintage_colorizer")
 DEFAULT_LOOK: Look = "stable"
 LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
 ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
-AUTO_STEPS = (0.75, 1.0, 1.25, 1.5)  # sizes `auto` compares, times the look's own render factor
+AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
 LOWEST_FACTOR = 7
 
 

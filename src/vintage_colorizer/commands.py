@@ -7,11 +7,10 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TextIO
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -26,6 +25,7 @@ from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import output_format, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
+FAILED, INTERRUPTED = 1, 130  # exit codes
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 
 
@@ -112,18 +112,23 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
     def work(item: Item) -> Outcome:
         return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
 
+    interrupted = False
     with console.progress(several) as progress, _report(job.report) as report:
         progress.count_ahead(archive.find(paths, out))
-        for outcome in archive.run(archive.find(paths, out), work, workers, job):
-            if report is not None:
-                report.write(outcome.line() + "\n")
-                report.flush()
-            tally.add(outcome)
-            progress.advance()
-            if not several and outcome.status != "failed":
-                console.say(_single_line(outcome))
+        try:
+            for outcome in archive.run(archive.find(paths, out), work, workers, job):
+                report(outcome)
+                tally.add(outcome)
+                progress.advance()
+                if not several and outcome.status != "failed":
+                    console.say(_single_line(outcome))
+        except KeyboardInterrupt:
+            interrupted = True
     tally.summarize(console, several)
-    return 1 if tally.failed else 0
+    if interrupted:
+        console.complain("Interrupted. What is done is kept; run the same command to go on.")
+        return INTERRUPTED
+    return FAILED if tally.failed else 0
 
 
 class Tally:
@@ -145,7 +150,8 @@ class Tally:
     def summarize(self, console: Console, several: bool) -> None:
         """Name every failure with its reason, and the numbers."""
         for outcome in self.failed:
-            console.complain(f"Failed: {outcome.path}: {outcome.reason}")
+            named = outcome.path in outcome.reason
+            console.complain(f"Failed: {outcome.reason}" if named else f"Failed: {outcome.path}: {outcome.reason}")
         if several:
             noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
             console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
@@ -235,13 +241,14 @@ def _single_line(outcome: Outcome) -> str:
 
 
 @contextmanager
-def _report(path: str | None) -> Iterator[TextIO | None]:
+def _report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
+    """A function that appends outcomes to the report, line by line; to nothing if there is none."""
     if path is None:
-        yield None
+        yield lambda outcome: None
         return
     try:
         file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by the with below
     except OSError as error:
         raise OutputError(f"The report {path} cannot be written ({error.strerror}); choose another place.") from error
     with file:
-        yield file
+        yield lambda outcome: print(outcome.line(), file=file, flush=True)

@@ -9,7 +9,7 @@ import logging
 import struct
 import zlib
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ Pixels = NDArray[Any]
 log = logging.getLogger("vintage_colorizer")
 
 QUALITY = 95
+OFF_GRID_QUALITY = 97
+# Against 4:4:4, mean luma changes by 0.01 to 0.03 levels more, and files are a fifth to a half smaller.
+SUBSAMPLING = "4:2:0"
+PNG_LEVEL = 6  # of zlib; 3 takes half the time for files 6 % larger
 MAX_SEGMENT = 65533  # bytes in a marker of a JPEG
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 # Depths and transparency a result format holds. All of them hold our disclosure, or they would not be here.
@@ -78,15 +82,11 @@ def check(pixels: Pixels, source: Pixels, alpha: Pixels | None, format: str) -> 
         raise OutputError(f"{format} holds at most {MAX_SIDE[format]} pixels a side: choose png or tif.")
 
 
-class _Plain(io.RawIOBase):
+class _Plain:
     """A file reduced to `write`: Pillow then reports a full disk by its number, and never seeks."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
-        self._file = file
-
-    def write(self, data: Any) -> int:
-        return self._file.write(data)
+        self.write = file.write
 
 
 def encode(
@@ -111,13 +111,17 @@ def encode(
     elif format == "JPEG":
         metadata = _fitted(metadata, disclosure)
         options = _jpeg_options(photo, quality, metadata)
-        _image(pixels, None).save(_Plain(file), "JPEG", icc_profile=profile, **options)
+        _save(_image(pixels, None), file, "JPEG", icc_profile=profile, **options)
     else:
         _write_modern(file, _image(pixels, photo.alpha), photo, format, quality, metadata, profile)
 
 
 def _image(pixels: Pixels, alpha: Pixels | None) -> Image.Image:
     return Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
+
+
+def _save(image: Image.Image, file: IO[bytes], format: str, **options: Any) -> None:
+    image.save(cast("IO[bytes]", _Plain(file)), format, **options)
 
 
 # --- JPEG -----------------------------------------------------------------------------------------------
@@ -129,23 +133,27 @@ def quality_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
     with Image.open(file, formats=["JPEG"]) as image:
-        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+        tables: dict[int, list[int]] = image.quantization
     return tuple(tables[0]), tuple(tables[1])
 
 
-def luma_table(source: tuple[int, ...], unchanged: bool) -> tuple[int, ...]:
-    """The luma quantization for the result of a JPEG with table `source`.
+def luma_table(source: tuple[int, ...], on_grid: bool, transposed: bool) -> tuple[int, ...]:
+    """The luma quantization (64 values, row by row) for the result of a JPEG with the table `source`.
 
-    On the source's own 8 x 8 grid its own table loses next to nothing more, however coarse. Where the
-    pixels were turned or their colors converted the grid is gone, and the finer of it and quality 95 serves.
+    On the source's own 8 x 8 grid its own table loses next to nothing more, however coarse: 0.2 levels of
+    mean luma at any quality from 5 to 100, against up to 1.2 with quality 95. Off that grid, or with
+    converted values, it would lose as much again as the source did (4.7 levels at quality 5); the finer
+    of it and quality 97 stays under 1.
     """
-    if unchanged and max(source) < 256:
+    if transposed:
+        source = tuple(int(step) for step in np.reshape(source, (8, 8)).T.flat)
+    if on_grid and max(source) < 256:
         return source
-    return tuple(min(pair) for pair in zip(source, quality_tables(QUALITY)[0], strict=True))
+    return tuple(min(pair) for pair in zip(source, quality_tables(OFF_GRID_QUALITY)[0], strict=True))
 
 
 def _jpeg_options(photo: Photo, quality: int | None, metadata: Metadata) -> dict[str, Any]:
-    options: dict[str, Any] = {"subsampling": "4:4:4", "extra": _segments(metadata)}
+    options: dict[str, Any] = {"subsampling": SUBSAMPLING, "extra": _segments(metadata)}
     if quality is None and photo.luma_table:
         options["qtables"] = [photo.luma_table, quality_tables(QUALITY)[1]]
     else:
@@ -186,7 +194,8 @@ def _write_png(
     import cv2
 
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".png", bgr if alpha is None else np.dstack([bgr, alpha]))
+    bgra = bgr if alpha is None else np.dstack([bgr, alpha])
+    done, data = cv2.imencode(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
     if not done:
         raise OutputError("The result could not be encoded as PNG.")
     stream = data.data
@@ -243,7 +252,7 @@ def _write_modern(
         options["subsampling"] = "4:4:4"
     elif photo.format == "WEBP" and photo.lossless and quality is None:
         options |= {"lossless": True, "exact": True, "quality": 50}
-    image.save(_Plain(file), format, icc_profile=profile, **options)
+    _save(image, file, format, icc_profile=profile, **options)
 
 
 def _write_heif(file: IO[bytes], image: Image.Image, options: dict[str, Any], profile: bytes) -> None:

@@ -7,12 +7,12 @@ References: CIPA DC-008 (Exif 3.0), ISO 16684-1 (XMP), IPTC Photo Metadata Stand
 
 from __future__ import annotations
 
+import html
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 NAMESPACE = "urn:vintage-colorizer:1.0/"
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -252,7 +252,7 @@ def _description(about: str, disclosure: Disclosure) -> str:
         "look": disclosure.look,
         "network": disclosure.network,
     }
-    attributes = "".join(f" vintageColorizer:{key}={quoteattr(value)}" for key, value in own.items() if value)
+    attributes = "".join(f' vintageColorizer:{key}="{html.escape(value)}"' for key, value in own.items() if value)
     return (
         f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="{about}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}"'
         f' xmlns:vintageColorizer="{NAMESPACE}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"{attributes}/>'

@@ -165,7 +165,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
         metadata, dropped = checked(_metadata(opened))
         metadata = replace(metadata, exif=upright(metadata.exif, turn >= 5))
         converted, note = icc.to_srgb(pixels, _profile(opened))
-        unchanged = converted is pixels and turn == 1
+        on_grid = converted is pixels and _keeps_grid(turn, *opened.size)
         notes += [*([note] if note else []), *dropped, *_frame_notes(opened)]
         return Photo(
             pixels=_turned(converted, turn),
@@ -173,7 +173,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             format=opened.format,
             metadata=metadata,
             notes=tuple(notes),
-            luma_table=_luma_table(opened, unchanged),
+            luma_table=_luma_table(opened, on_grid, turn >= 5),
             lossless=b"VP8L" in _head(opened) if opened.format == "WEBP" else True,
             compressed=opened.layout.compressed if opened.layout else True,
         )
@@ -198,7 +198,7 @@ def _open(
     source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
 ) -> Iterator[_Opened]:
     if isinstance(source, Image.Image):
-        opened = _Opened("The picture", source.format or "PNG", None, source)
+        opened = _Opened("The input", source.format or "PNG", None, source)
         _check_pixels(opened, max_megapixels)
         yield opened
         return
@@ -212,15 +212,15 @@ def _open(
 def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[IO[bytes], str]]:
     """The source as a seekable file within the byte limit, and its name for messages."""
     if isinstance(source, bytes):
-        yield io.BytesIO(source), "The picture"
+        yield io.BytesIO(source), "The input"
     elif isinstance(source, (str, os.PathLike)):
         name = readable_name(source)
         with _regular_file(source, name) as file:
             yield file, name
     else:
         data = source.read(MAX_BYTES + 1)
-        _check_bytes(len(data), "The picture")
-        yield io.BytesIO(data), "The picture"
+        _check_bytes(len(data), "The input")
+        yield io.BytesIO(data), "The input"
 
 
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
@@ -405,7 +405,13 @@ def _frame_notes(opened: _Opened) -> list[str]:
     return ["Only the first of the several pictures in the file is colored."] if several else []
 
 
-def _luma_table(opened: _Opened, unchanged: bool) -> tuple[int, ...] | None:
+def _keeps_grid(turn: int, width: int, height: int) -> bool:
+    """Whether the 8 x 8 blocks of a JPEG are still whole after a turn; a mirrored side must end with one."""
+    mirrored_x, mirrored_y = turn in (2, 3, 7, 8), turn in (3, 4, 6, 7)
+    return not (mirrored_x and width % 8) and not (mirrored_y and height % 8)
+
+
+def _luma_table(opened: _Opened, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
     """The luma quantization of a JPEG source, or None where it has none or stores no luma."""
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -416,7 +422,7 @@ def _luma_table(opened: _Opened, unchanged: bool) -> tuple[int, ...] | None:
     if image.mode not in ("L", "RGB") or opened.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:
         return None
     table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-    return encoders.luma_table(tuple(table), unchanged) if table else None
+    return encoders.luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 # --- Metadata -------------------------------------------------------------------------------------------

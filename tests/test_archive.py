@@ -1,0 +1,294 @@
+"""Names, skipping, order of work and isolation of many inputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vintage_colorizer import Colorizer
+from vintage_colorizer.archive import Item, Outcome, color_file, find, result_path, run
+from vintage_colorizer.errors import OptionError
+from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.photos import probe
+
+OPTIONS = PhotoOptions(threads=1, render_factor=7)
+
+
+def save_grey(path: Path, size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(len(str(path))).integers(0, 256, size[::-1], dtype=np.uint8)
+    Image.fromarray(values).save(path)
+    return path
+
+
+def color_all(
+    colorizer: Colorizer, paths: list[Path], out: Path | None = None, overwrite: bool = False
+) -> list[Outcome]:
+    def work(item: Item) -> Outcome:
+        return color_file(colorizer, item, OPTIONS, overwrite)
+
+    return list(run(find(paths, out), work, 2, JobOptions()))
+
+
+def named(item: Item, **options: object) -> str:
+    return result_path(item, probe(item.source), PhotoOptions.of(**options)).name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "beside", "expected"),
+    [
+        ("a.jpg", "JPEG", True, "a-color.jpg"),
+        ("a.JPG", "JPEG", True, "a-color.JPG"),
+        ("a.jpeg", "JPEG", False, "a.jpeg"),
+        ("a.tif", "TIFF", True, "a-color.tif"),
+        ("a.gif", "GIF", True, "a.gif-color.png"),
+        ("a.bmp", "BMP", False, "a.bmp.png"),
+        ("a.jpg", "PNG", True, "a.jpg-color.png"),  # a PNG by its content
+        ("a", "JPEG", True, "a-color.jpg"),
+        ("-rf.jpg", "JPEG", True, "-rf-color.jpg"),
+        ("写真 'x\".jpg", "JPEG", True, "写真 'x\"-color.jpg"),
+    ],
+)
+def test_names_of_results(tmp_path: Path, name: str, content: str, beside: bool, expected: str) -> None:
+    source = tmp_path / name
+    with source.open("wb") as file:
+        Image.new("L", (8, 8)).save(file, content)
+    assert named(Item(source, tmp_path, beside=beside)) == expected
+
+
+def test_a_chosen_format_shows_in_the_name(tmp_path: Path) -> None:
+    item = Item(save_grey(tmp_path / "a.jpg"), tmp_path, beside=True)
+    assert named(item, format="tiff") == "a.jpg-color.tif"
+    assert named(item, format="jpeg") == "a-color.jpg"
+
+
+def test_a_name_too_long_is_cut_and_stays_unique(tmp_path: Path) -> None:
+    names = []
+    for last in "xy":
+        source = save_grey(tmp_path / ("ü" * 120 + "n" * 10 + last + ".jpg"))
+        names.append(named(Item(source, tmp_path, beside=True)))
+    assert all(len(os.fsencode(name)) <= 255 and name.endswith("-color.jpg") for name in names)
+    assert names[0] != names[1]
+
+
+def test_results_of_a_gif_a_jpeg_and_a_png_never_collide(colorizer: Colorizer, tmp_path: Path) -> None:
+    for ending in ("gif", "jpg", "png", "bmp"):
+        save_grey(tmp_path / "in" / f"a.{ending}")
+    outcomes = color_all(colorizer, [tmp_path / "in"])
+    assert [one.status for one in outcomes] == ["done"] * 4
+    assert len({one.output for one in outcomes}) == 4
+
+
+def test_a_folder_is_mirrored(colorizer: Colorizer, tmp_path: Path) -> None:
+    sources = ["a.jpg", "deep/b.png", "deep/er/c.tif"]
+    for name in sources:
+        save_grey(tmp_path / "in" / name)
+    outcomes = color_all(colorizer, [tmp_path / "in"], tmp_path / "out")
+    assert {one.status for one in outcomes} == {"done"}
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {str(Path(name)) for name in sources}
+
+
+def test_two_folders_keep_apart(colorizer: Colorizer, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        save_grey(folder / "a.jpg")
+    color_all(colorizer, folders, tmp_path / "out")
+    assert (tmp_path / "out" / "one" / "a.jpg").exists() and (tmp_path / "out" / "two" / "a.jpg").exists()
+
+
+def test_a_second_run_does_nothing_twice(colorizer: Colorizer, tmp_path: Path) -> None:
+    save_grey(tmp_path / "a.jpg")
+    assert [one.status for one in color_all(colorizer, [tmp_path])] == ["done"]
+    written = (tmp_path / "a-color.jpg").stat().st_mtime_ns
+    again = color_all(colorizer, [tmp_path])
+    assert sorted((one.status, one.reason) for one in again) == [
+        ("skipped", "done before"),
+        ("skipped", "it was colored by Vintage Colorizer before"),
+    ]
+    assert (tmp_path / "a-color.jpg").stat().st_mtime_ns == written
+
+
+def test_a_changed_source_is_reported_and_done_again_only_on_request(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = save_grey(tmp_path / "a.jpg")
+    color_all(colorizer, [source])
+    save_grey(source, (50, 50))
+    (outcome,) = color_all(colorizer, [source])
+    assert outcome.status == "failed" and "use --overwrite" in outcome.reason
+    (outcome,) = color_all(colorizer, [source], overwrite=True)
+    assert outcome.status == "done" and outcome.width == 50
+
+
+def test_a_file_of_somebody_else_is_left_alone(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = save_grey(tmp_path / "a.jpg")
+    other = tmp_path / "a-color.jpg"
+    other.write_bytes(b"precious")
+    (outcome,) = color_all(colorizer, [source])
+    assert outcome.status == "failed" and "made differently" in outcome.reason
+    assert other.read_bytes() == b"precious"
+
+
+def test_the_source_is_no_target(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = save_grey(tmp_path / "a.jpg")
+    before = source.read_bytes()
+    (outcome,) = color_all(colorizer, [source], tmp_path, overwrite=True)
+    assert outcome.status == "failed" and "is the source itself" in outcome.reason
+    assert source.read_bytes() == before
+
+
+def test_a_folder_of_results_inside_the_input_is_not_an_input(colorizer: Colorizer, tmp_path: Path) -> None:
+    save_grey(tmp_path / "a.jpg")
+    save_grey(tmp_path / "out" / "other.jpg")
+    outcomes = color_all(colorizer, [tmp_path], tmp_path / "out")
+    assert [Path(one.path).name for one in outcomes] == ["a.jpg"]
+
+
+def test_one_bad_file_never_stops_the_others(colorizer: Colorizer, tmp_path: Path) -> None:
+    for name in ("a.jpg", "c.jpg"):
+        save_grey(tmp_path / name)
+    (tmp_path / "b.jpg").write_bytes(b"<html>")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    outcomes = {Path(one.path).name: one for one in color_all(colorizer, [tmp_path])}
+    assert {name: one.status for name, one in outcomes.items()} == {
+        "a.jpg": "done",
+        "b.jpg": "failed",
+        "c.jpg": "done",
+        "notes.txt": "skipped",
+    }
+    assert "HTML" in outcomes["b.jpg"].reason
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes, sockets and links of this kind are POSIX")
+def test_strange_things_in_a_folder_are_passed_over(colorizer: Colorizer, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    save_grey(folder / "good.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(folder)  # a socket's path must be short
+        try:
+            server.bind("socket.jpg")
+        finally:
+            os.chdir(here)
+    (folder / "loop").symlink_to(folder)
+    (folder / "dangling.jpg").symlink_to(folder / "gone.jpg")
+    outcomes = {Path(one.path).name: one for one in color_all(colorizer, [folder], tmp_path / "out")}
+    assert outcomes["good.jpg"].status == "done"
+    assert outcomes["loop"].status == "skipped" and "not followed" in outcomes["loop"].reason
+    for name in ("pipe.jpg", "socket.jpg", "dangling.jpg"):
+        assert outcomes[name].status == "skipped" and "not a file" in outcomes[name].reason
+    (named,) = color_all(colorizer, [folder / "pipe.jpg"], tmp_path / "out")  # asked for by name: not silently
+    assert named.status == "failed" and "is not a file" in named.reason
+
+
+def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        save_grey(tmp_path / name)
+
+    def work(item: Item) -> Outcome:
+        if item.source.name == "a.jpg":
+            item.source.unlink()
+        return color_file(colorizer, item, OPTIONS)
+
+    outcomes = {Path(one.path).name: one.status for one in run(find([tmp_path], None), work, 1, JobOptions())}
+    assert outcomes == {"a.jpg": "failed", "b.jpg": "done"}
+
+
+def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path) -> None:
+    sources = [save_grey(tmp_path / folder / "a.jpg") for folder in ("one", "two")]
+    outcomes = color_all(colorizer, sources, tmp_path / "out")
+    assert sorted(one.status for one in outcomes) == ["done", "failed"]
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "out.gif"])
+def test_a_result_of_an_unknown_format_is_refused_before_work(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OptionError, match="is no format of a result"):
+        list(find([save_grey(tmp_path / "a.jpg")], tmp_path / name))
+
+
+def test_several_inputs_need_a_folder(tmp_path: Path) -> None:
+    target = save_grey(tmp_path / "existing.jpg")
+    with pytest.raises(OptionError, match="name a folder"):
+        list(find([save_grey(tmp_path / "a.jpg"), save_grey(tmp_path / "b.jpg")], target))
+
+
+def test_items_are_taken_only_as_they_are_needed() -> None:
+    taken = 0
+
+    def items() -> Iterator[Item]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield Item(Path(f"{number}.jpg"), Path())
+
+    outcomes = run(items(), lambda item: Outcome(str(item.source), "done"), 2, JobOptions())
+    for _ in range(10):
+        next(outcomes)
+    assert taken <= 10 + 2 * 2 + 1
+    outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_names_of_a_huge_folder_are_streamed(tmp_path: Path) -> None:
+    for folder in range(20):
+        (tmp_path / str(folder)).mkdir()
+        for number in range(500):
+            (tmp_path / str(folder) / f"{number}.jpg").touch()
+    tracemalloc.start()
+    count = sum(1 for _ in find([tmp_path], None))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 10_000
+    assert peak < 500_000  # bytes; a list of 10,000 paths would need several megabytes
+
+
+def test_fail_fast_and_full_disks_stop_the_run() -> None:
+    def items() -> Iterator[Item]:
+        return (Item(Path(f"{number}.jpg"), Path()) for number in range(100))
+
+    def failing(item: Item) -> Outcome:
+        return Outcome(str(item.source), "failed")
+
+    def full(item: Item) -> Outcome:
+        return Outcome(str(item.source), "failed", fatal=True)
+
+    assert len(list(run(items(), failing, 2, JobOptions()))) == 100
+    assert len(list(run(items(), failing, 2, JobOptions(fail_fast=True)))) <= 4
+    assert len(list(run(items(), full, 2, JobOptions()))) <= 4
+
+
+def test_work_begun_is_finished_when_the_consumer_stops() -> None:
+    finished = threading.Event()
+
+    def slow(item: Item) -> Outcome:
+        if item.source.name == "1.jpg":
+            threading.Event().wait(0.3)
+            finished.set()
+        return Outcome(str(item.source), "done")
+
+    outcomes = run((Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, 2, JobOptions())
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert finished.is_set()
+
+
+def test_a_line_of_the_report(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = save_grey(tmp_path / "a.jpg")
+    (outcome,) = color_all(colorizer, [source])
+    line = json.loads(outcome.line())
+    assert list(line) == [
+        *("path", "status", "reason", "output", "width", "height", "seconds"),
+        *("look", "network", "render_factor", "chroma"),
+    ]
+    assert (line["path"], line["status"], line["width"], line["height"]) == (str(source), "done", 40, 30)
+    assert (line["look"], line["network"], line["render_factor"]) == ("stable", "compact-starter", 7)
+    assert 0 < line["chroma"] < 0.6
