@@ -70,7 +70,13 @@ def make_film(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
             out.set_chapters(
                 [
                     {"id": 1, "start": 0, "end": half, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
-                    {"id": 2, "start": half, "end": 2 * half, "time_base": Fraction(1, 1000), "metadata": {"title": "Two"}},
+                    {
+                        "id": 2,
+                        "start": half,
+                        "end": 2 * half,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": "Two"},
+                    },
                 ]
             )
         if cover is not None:

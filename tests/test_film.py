@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from bad_films import frames_of, luma_of, make_film, plane_of
 
+from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.film import FilmResult, color_film
 from vintage_colorizer.options import FilmOptions
@@ -98,7 +98,9 @@ def test_everything_else_is_kept(color: Any, tmp_path: Path) -> None:
     target, result = color(source, codec="h264")
     with av.open(str(source)) as old, av.open(str(target)) as new:
         assert [one.type for one in new.streams] == ["video", "audio", "audio", "subtitle"]
-        assert [one.metadata.get("language") for one in new.streams] == [one.metadata.get("language") for one in old.streams]
+        assert [one.metadata.get("language") for one in new.streams] == [
+            one.metadata.get("language") for one in old.streams
+        ]
         assert [one.codec_context.name for one in new.streams.audio] == ["aac", "flac"]
         assert [one["metadata"]["title"] for one in new.chapters()] == ["One", "Two"]
         assert new.streams.video[0].sample_aspect_ratio == Fraction(4, 3)

@@ -35,28 +35,33 @@ class Console:
     def __init__(self, quiet: bool = False) -> None:
         """`quiet` leaves only errors."""
         self.quiet = quiet
-        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def redraws(self) -> bool:
+        """Whether the terminal can draw a bar over and over."""
+        return self.rich.is_terminal
 
     def say(self, text: str) -> None:
         """Print a line of information."""
         if not self.quiet:
-            self._rich.print(readable_name(text), markup=False)
+            self.rich.print(readable_name(text), markup=False)
 
     def complain(self, text: str) -> None:
         """Print a line about a failure, even when quiet."""
-        self._rich.print(readable_name(text), markup=False, style="red")
+        self.rich.print(readable_name(text), markup=False, style="red")
 
     @contextmanager
     def progress(self, several: bool) -> Iterator[FileProgress]:
         """Show a bar over several files while they are worked on."""
-        redraws = several and not self.quiet and self._rich.is_terminal
+        redraws = several and not self.quiet and self.rich.is_terminal
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=self._rich,
+            console=self.rich,
             transient=True,
             disable=not redraws,
         )
@@ -106,14 +111,14 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
     workers = (options.threads or os.cpu_count() or 1) if several else 1
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
-    _announce(colorizer, console, workers)
+    announce(colorizer, console, workers)
     tally = Tally()
 
     def work(item: Item) -> Outcome:
         return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
 
     interrupted = False
-    with console.progress(several) as progress, _report(job.report) as report:
+    with console.progress(several) as progress, open_report(job.report) as report:
         progress.count_ahead(archive.find(paths, out))
         try:
             for outcome in archive.run(archive.find(paths, out), work, workers, job):
@@ -121,7 +126,7 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
                 tally.add(outcome)
                 progress.advance()
                 if not several and outcome.status != "failed":
-                    console.say(_single_line(outcome))
+                    console.say(single_line(outcome))
         except KeyboardInterrupt:
             interrupted = True
     tally.summarize(console, several)
@@ -201,7 +206,7 @@ def diagnose() -> list[str]:
     import onnxruntime
 
     lines = [f"vintage-colorizer {__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
-    for package in ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "pillow-heif", "torch"):
+    for package in ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "av", "pillow-heif", "torch"):
         try:
             lines.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
@@ -227,7 +232,8 @@ def list_networks() -> list[str]:
     ]
 
 
-def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
+def announce(colorizer: Colorizer, console: Console, workers: int) -> None:
+    """Say what computes, and what would be faster."""
     engine = colorizer.engine()
     together = f", {workers} photos at a time" if workers > 1 else ""
     console.say(f"Coloring with {describe_hardware(engine)}{together}.")
@@ -235,13 +241,14 @@ def _announce(colorizer: Colorizer, console: Console, workers: int) -> None:
         console.say(f"Warning: {warning}")
 
 
-def _single_line(outcome: Outcome) -> str:
+def single_line(outcome: Outcome) -> str:
+    """What became of an input, in a line."""
     text = f"Wrote {outcome.output}" if outcome.status == "done" else f"Skipped {outcome.path}"
     return f"{text} ({outcome.reason})." if outcome.reason else f"{text}."
 
 
 @contextmanager
-def _report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
+def open_report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
     """A function that appends outcomes to the report, line by line; to nothing if there is none."""
     if path is None:
         yield lambda outcome: None

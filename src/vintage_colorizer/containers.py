@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Set as AbstractSet
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,8 +22,8 @@ from av.stream import Disposition
 
 from vintage_colorizer.encoding import Encoding
 from vintage_colorizer.errors import OptionError, OutputError
-from vintage_colorizer.film_source import Source, film_stream, open_film, url
 from vintage_colorizer.files import readable_name
+from vintage_colorizer.film_source import Source, film_stream, open_film, url
 
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # not of the film
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
@@ -52,9 +52,23 @@ class Kind:
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_u8"})
 _FAST_START = (("movflags", "faststart"),)
-MP4 = Kind("mp4", ("h264", "h265", "av1", "vp9"), _MP4_AUDIO, "aac", frozenset({"mov_text", "dvd_subtitle"}), "mov_text", _FAST_START)
+MP4 = Kind(
+    "mp4",
+    ("h264", "h265", "av1", "vp9"),
+    _MP4_AUDIO,
+    "aac",
+    frozenset({"mov_text", "dvd_subtitle"}),
+    "mov_text",
+    _FAST_START,
+)
 MOV = Kind(
-    "mov", ("h264", "h265", "prores", "ffv1"), _MP4_AUDIO - {"opus", "flac"} | _PCM, "aac", frozenset({"mov_text"}), "mov_text", _FAST_START
+    "mov",
+    ("h264", "h265", "prores", "ffv1"),
+    _MP4_AUDIO - {"opus", "flac"} | _PCM,
+    "aac",
+    frozenset({"mov_text"}),
+    "mov_text",
+    _FAST_START,
 )
 MKV = Kind(
     "matroska",
@@ -79,7 +93,9 @@ def kind_of(target: Path, codec: str | None) -> tuple[Kind, str]:
     if kind is None:
         raise OptionError(f"{readable_name(target)} cannot be written: name the film {', '.join(KINDS)}.")
     if codec is not None and codec not in kind.codecs:
-        raise OptionError(f"A {target.suffix} film cannot hold {codec}; it can hold {', '.join(kind.codecs)}, or use .mkv.")
+        raise OptionError(
+            f"A {target.suffix} film cannot hold {codec}; it can hold {', '.join(kind.codecs)}, or use .mkv."
+        )
     return kind, codec or kind.codecs[0]
 
 
@@ -108,7 +124,14 @@ class Piece:
 
 
 def join(
-    target: Path, kind: Kind, source: Source, encoding: Encoding, times: Times, pieces: Sequence[Piece], comment: str, end: float | None
+    target: Path,
+    kind: Kind,
+    source: Source,
+    encoding: Encoding,
+    times: Times,
+    pieces: Sequence[Piece],
+    comment: str,
+    end: float | None,
 ) -> list[str]:
     """Write the finished film; return notes on what was converted or left out.
 
@@ -132,8 +155,11 @@ def join(
         out = stack.enter_context(av.open(url(target), "w", format=kind.format, container_options=dict(kind.options)))
         film = film_stream(original, Path(source.path))
         stream = _picture_stream(out, first.streams.video[0], source, encoding)
-        if source.aspect != (1, 1) and kind.format in ("matroska", "webm") and encoding.codec not in ("h264", "h265"):
-            notes.append(f"pixels of shape {source.aspect[0]}:{source.aspect[1]} cannot be told with {encoding.codec} here; use h264")
+        if source.aspect != (1, 1) and kind in (MKV, WEBM) and encoding.codec not in ("h264", "h265"):
+            shape = f"{source.aspect[0]}:{source.aspect[1]}"
+            notes.append(
+                f"pixels appear square instead of {shape}, as {encoding.codec} cannot say so here; use h264"
+            )
         stream.metadata.update(_kept(film.metadata))
         stream.disposition = film.disposition
         passengers = _passengers(original, out, kind, film.index, notes)
@@ -141,12 +167,16 @@ def join(
         out.metadata["comment"] = "\n".join(filter(None, [comment_of(original), comment]))
         if chapters := [one for one in original.chapters() if end is None]:
             out.set_chapters(chapters)
-        packets = heapq.merge(_video(pieces, times, stream), _others(original, passengers, end), key=lambda timed: timed[0])
+        packets = heapq.merge(
+            _video(pieces, times, stream), _others(original, passengers, end), key=lambda timed: timed[0]
+        )
         try:
             for _, packet in packets:
                 out.mux(packet)
         except ValueError as error:
-            raise OutputError(f"{readable_name(target)} cannot hold what the source holds ({error}); use .mkv.") from error
+            raise OutputError(
+                f"{readable_name(target)} cannot hold what the source holds ({error}); use .mkv."
+            ) from error
     return notes
 
 
@@ -165,18 +195,23 @@ def _picture_stream(out: OutputContainer, template: Any, source: Source, encodin
     return stream
 
 
-def _video(pieces: Iterable[Piece], times: Times, stream: Any) -> Iterator[tuple[float, av.Packet]]:
+def _video(pieces: Iterable[Piece], times: Times, stream: Any) -> Iterator[tuple[float, Any]]:
     """The packets of all pieces, with the film's own times."""
     delay = max(piece.delay for piece in pieces)
     decode_times = times.decode_times(delay)
     for piece in pieces:
         with av.open(url(piece.path)) as container:
-            for packet in container.demux(video=0):
+            packets: Iterator[Any] = container.demux(video=0)
+            for packet in packets:
                 if packet.size == 0:
                     continue
-                index = piece.start + packet.pts  # type: ignore[operator]
+                index = piece.start + packet.pts
                 packet.time_base = times.base
-                packet.pts, packet.dts, packet.duration = times.starts[index], next(decode_times), times.durations[index]
+                packet.pts, packet.dts, packet.duration = (
+                    times.starts[index],
+                    next(decode_times),
+                    times.durations[index],
+                )
                 packet.stream = stream
                 yield float(packet.dts * times.base), packet
 
@@ -184,7 +219,9 @@ def _video(pieces: Iterable[Piece], times: Times, stream: Any) -> Iterator[tuple
 Convert = Callable[[Any], list[Any]]
 
 
-def _passengers(original: InputContainer, out: OutputContainer, kind: Kind, film: int, notes: list[str]) -> dict[int, Convert]:
+def _passengers(
+    original: InputContainer, out: OutputContainer, kind: Kind, film: int, notes: list[str]
+) -> dict[int, Convert]:
     """A stream in the result for every stream of the source but the film; each with what makes its packets."""
     passengers: dict[int, Convert] = {}
     for stream in original.streams:
@@ -211,7 +248,9 @@ def _board(stream: Any, out: OutputContainer, kind: Kind, notes: list[str]) -> C
     if stream.type == "audio" and name is not None:
         if kind.audio is None or name in kind.audio:
             return _copied(stream, out)
-        notes.append(f"{_title(stream)} was re-encoded as {kind.audio_fallback}, as a {kind.format} file cannot hold {name}")
+        notes.append(
+            f"{_title(stream)} was re-encoded as {kind.audio_fallback}, as a {kind.format} file cannot hold {name}"
+        )
         return _audio_converter(stream, out, kind.audio_fallback)
     if stream.type == "subtitle" and name is not None:
         if name in kind.subtitles:

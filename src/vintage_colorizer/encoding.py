@@ -116,9 +116,13 @@ class Encoding:
         """What a user should know of it."""
         notes = []
         if self.chroma == "444":
-            notes.append(f"the size {source.width} x {source.height} is odd, so the result is {self.codec} with 4:4:4 chroma")
+            notes.append(
+                f"the size {source.width} x {source.height} is odd, so the result is {self.codec} with 4:4:4 chroma"
+            )
         if self.coding.depth < source.coding.depth:
-            notes.append(f"{self.codec} holds {self.coding.depth} bit, so luma was rounded; use --codec ffv1 to keep all")
+            notes.append(
+                f"{self.codec} holds {self.coding.depth} bit, so luma was rounded; use --codec ffv1 to keep all"
+            )
         return notes
 
 
@@ -133,7 +137,7 @@ def make_frame(encoding: Encoding, luma: Plane, chroma: tuple[Plane, Plane]) -> 
 
 def _copy(samples: Plane, frame: VideoFrame, index: int) -> None:
     plane = frame.planes[index]
-    rows = np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)
+    rows = np.frombuffer(memoryview(plane), samples.dtype).reshape(plane.height, -1)
     rows[:, : plane.width] = samples
 
 
@@ -142,9 +146,9 @@ def to_depth(luma: Plane, old: int, new: int) -> Plane:
     if new == old:
         return luma
     if new > old:
-        return luma.astype(np.uint16) << (new - old)
+        return np.asarray(luma.astype(np.uint16) << (new - old), np.uint16)
     rounded = luma.astype(np.uint32) + (1 << (old - new - 1)) >> (old - new)
-    return np.minimum(rounded, 2**new - 1).astype(np.uint8 if new == 8 else np.uint16)
+    return np.asarray(np.minimum(rounded, 2**new - 1)).astype(np.uint8 if new == 8 else np.uint16)
 
 
 class SegmentWriter:
@@ -156,7 +160,7 @@ class SegmentWriter:
         self._encoding = encoding
         self._file = av.open(url(path), "w", format="matroska")
         codec = CODECS[encoding.codec]
-        stream = self._file.add_stream(codec.encoder, rate=_plausible_rate(encoding.rate))
+        stream: Any = self._file.add_stream(codec.encoder, rate=_plausible_rate(encoding.rate))
         stream.width, stream.height = encoding.width, encoding.height
         stream.pix_fmt = encoding.pixel_format
         context = stream.codec_context
@@ -194,7 +198,7 @@ class SegmentWriter:
         except (av.error.FFmpegError, OSError):
             pass
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             packet.time_base = TICK
             packet.duration = 1

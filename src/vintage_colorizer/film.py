@@ -115,7 +115,7 @@ def color_film(
         OptionError: the container cannot hold the codec, or an option is wrong.
         EngineError: the network failed.
     """
-    kind, codec = kind_of(target, options.codec)
+    _, codec = kind_of(target, options.codec)
     threads = options.threads or os.cpu_count() or 1
     with open_film(source) as container:
         if MARK in comment_of(container):
@@ -193,7 +193,9 @@ def _work(plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report
     end = None if plan.options.preview is None else float((plan.starts[-1] + plan.durations[-1]) * plan.times.base)
     notes = join(workspace.joined, kind, plan.source, plan.encoding, plan.times, pieces, comment, end)
     workspace.appear()
-    chroma = sum(known["chroma"] * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
+    chroma = (
+        sum(known["chroma"] * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
+    )
     return _result(plan, workspace.target, resumed, chroma, notes)
 
 
@@ -213,6 +215,15 @@ def _result(plan: Plan, target: Path, resumed: int, chroma: float, notes: list[s
         chroma=round(chroma, 4),
         notes=(*plan.notes, *notes, *doubts),
     )
+
+
+def film_frames(source: Path, colorizer: Colorizer, options: FilmOptions) -> Iterator[FilmFrame]:
+    """Color a film and yield its frames in order, without writing anything."""
+    threads = options.threads or os.cpu_count() or 1
+    plan = make_plan(source, colorizer, options, "ffv1", "", threads, lambda progress: None)
+    whole = Segment(0, 0, len(plan.starts))
+    for frame, _ in colored_frames(plan, whole, colorizer.engine(options)):
+        yield frame
 
 
 def color_segment(
@@ -289,7 +300,11 @@ def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Mo
     shots = set(plan.shots)
     previous: tuple[Floats, Floats] | None = None
     for batch in _batches(frames):
-        fresh = [one for i, one in enumerate(batch) if not _repeats(one.small, batch[i - 1].small if i else previous and previous[0])]
+        fresh = [
+            one
+            for i, one in enumerate(batch)
+            if not _repeats(one.small, batch[i - 1].small if i else previous and previous[0])
+        ]
         answers = iter(propose_batch(engine, np.stack([one.small for one in fresh]), plan.vividness) if fresh else ())
         last = previous[0] if previous else None
         chroma = previous[1] if previous else None

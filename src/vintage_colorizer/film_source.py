@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -24,9 +24,30 @@ from av.video.stream import VideoStream
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
 
-SUFFIXES = (
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .vob .gif .wmv .asf .flv .ogv .3gp .mxf .dv .nut .y4m"
-).split()
+SUFFIXES = [
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".m2ts",
+    ".mts",
+    ".mpg",
+    ".mpeg",
+    ".vob",
+    ".gif",
+    ".wmv",
+    ".asf",
+    ".flv",
+    ".ogv",
+    ".3gp",
+    ".mxf",
+    ".dv",
+    ".nut",
+    ".y4m",
+]
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,gif,asf,flv,ogg,mxf,dv,nut,yuv4mpegpipe,"
     "h264,hevc,m4v,ivf,apng,rm,swf"
@@ -129,7 +150,9 @@ def _require_film(path: Path) -> None:
         raise UnreadableError(f"{path} is empty; there is no film in it.")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if any(start[:200].lower().startswith(mark.lower()) for mark in PLAYLISTS) or b"<MPD" in head:
-        raise UnsupportedError(f"{path} is a playlist that points at other files, which are never followed; name a film.")
+        raise UnsupportedError(
+            f"{path} is a playlist that points at other files, which are never followed; name a film."
+        )
     if start[:100].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UnreadableError(f"{path} is not a film (it looks like a web page); check where it came from.")
 
@@ -162,9 +185,12 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         kind = HDR_TRANSFERS[frame.color_trc]
         raise UnsupportedError(f"{path} is HDR ({kind}), which is not colored yet; convert it to SDR (BT.709) first.")
     if max(frame.width, frame.height) > LARGEST_SIDE:
-        raise UnsupportedError(f"{path} is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read.")
+        raise UnsupportedError(
+            f"{path} is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read."
+        )
     aspect = stream.sample_aspect_ratio or Fraction(1)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    base = stream.time_base or Fraction(1, 1000)
     return Source(
         path=str(path),
         container=container.format.name,
@@ -178,7 +204,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         aspect=(aspect.numerator, aspect.denominator) if aspect > 0 else (1, 1),
         display_matrix=_display_matrix(frame),
         rate=(rate.numerator, rate.denominator),
-        time_base=(stream.time_base.numerator, stream.time_base.denominator),
+        time_base=(base.numerator, base.denominator),
     )
 
 
@@ -190,7 +216,9 @@ def _coding(path: Path, frame: VideoFrame) -> Coding:
     if matrix in (UNSPECIFIED, 0, 3):
         matrix = usual
     if matrix not in MATRICES:
-        raise UnsupportedError(f"{path} has colors coded in an unusual way (matrix {matrix}); convert it to BT.709 first.")
+        raise UnsupportedError(
+            f"{path} has colors coded in an unusual way (matrix {matrix}); convert it to BT.709 first."
+        )
     name = frame.format.name
     full = frame.color_range == 2 or name.startswith(("yuvj", "gray"))
     return Coding(matrix, full, max(8, frame.format.components[0].bits))
@@ -200,14 +228,16 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
-    matrix = tuple(int(value) for value in np.frombuffer(bytes(data), dtype=np.int32))
+    matrix = tuple(int(value) for value in np.frombuffer(bytes(cast(Any, data)), dtype=np.int32))
     return None if Orientation.of_matrix(matrix) == Orientation() else matrix
 
 
 def is_converted(frame: VideoFrame) -> bool:
     """Whether a frame holds no luma plane of its own (RGB, palette), so that luma has to be computed."""
     format = frame.format
-    return format.is_rgb or format.has_palette or not format.name.startswith((*RAW_PLANAR, "yuyv", "uyvy", "yvyu", "y2"))
+    return (
+        format.is_rgb or format.has_palette or not format.name.startswith((*RAW_PLANAR, "yuyv", "uyvy", "yvyu", "y2"))
+    )
 
 
 def luma_plane(frame: VideoFrame, source: Source) -> Plane:
@@ -223,12 +253,12 @@ def luma_plane(frame: VideoFrame, source: Source) -> Plane:
     if not name.startswith(RAW_PLANAR):
         frame = frame.reformat(format="yuv422p")  # the same samples, sorted into planes
     plane = frame.planes[0]
-    samples = np.frombuffer(plane, np.uint8).reshape(plane.height, abs(plane.line_size))
+    samples = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
     if source.coding.depth > 8:
         wide = samples.view(">u2" if name.endswith("be") else "<u2")[:, : plane.width]
         shift = 16 - source.coding.depth if name.startswith(("p0", "p2", "p4")) else 0
-        return wide >> shift if shift else wide.astype(np.uint16, copy=False)
-    return samples[:, : plane.width]
+        return np.asarray(wide >> shift if shift else wide, np.uint16)
+    return np.asarray(samples[:, : plane.width])
 
 
 def _luma_of_rgb(frame: VideoFrame, coding: Coding) -> Plane:
@@ -236,7 +266,7 @@ def _luma_of_rgb(frame: VideoFrame, coding: Coding) -> Plane:
     weights = np.array([red_weight, 1 - red_weight - blue_weight, blue_weight], dtype=np.float32)
     black, white = coding.luma_range
     light = frame.to_ndarray(format="rgb24").astype(np.float32) @ (weights * np.float32((white - black) / 255))
-    return (light + np.float32(black + 0.5)).astype(np.uint8)
+    return np.asarray(light + np.float32(black + 0.5)).astype(np.uint8)
 
 
 def time_of(frame: VideoFrame) -> int | None:
@@ -272,7 +302,7 @@ def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFram
 class FrameReader:
     """Reads ranges of a film whose frame times are known."""
 
-    def __init__(self, source: Source, times: list[int | None], threads: int) -> None:
+    def __init__(self, source: Source, times: Sequence[int | None], threads: int) -> None:
         """`times` are the frames' times as a scan of the whole film found them, see `time_of`."""
         self._path, self._threads = Path(source.path), threads
         self._times = times
@@ -307,8 +337,7 @@ class FrameReader:
                     yield from frames
                     return
         with open_film(self._path) as container:
-            for index, frame in enumerate(decode(container, self._prepare(container), Losses())):
-                yield index, frame
+            yield from enumerate(decode(container, self._prepare(container), Losses()))
 
     def _seek(self, container: InputContainer, start: int) -> Iterator[tuple[int, VideoFrame]]:
         assert self._index is not None

@@ -24,8 +24,8 @@ from typing import IO, Any
 
 from vintage_colorizer import errors
 from vintage_colorizer.errors import UnreadableError, VintageColorizerError
-from vintage_colorizer.film import FilmResult, Progress, Report, color_film
 from vintage_colorizer.files import readable_name
+from vintage_colorizer.film import FilmResult, Progress, Report, color_film
 from vintage_colorizer.options import FilmOptions
 
 SILENCE = 300.0  # seconds without any progress after which a worker counts as hanging
@@ -112,7 +112,9 @@ def _process() -> Iterator[subprocess.Popen[str]]:
                     pass
 
 
-def _listen(pipe: IO[str] | None, take: Callable[[str], object], end: Callable[[], object] = lambda: None) -> threading.Thread:
+def _listen(
+    pipe: IO[str] | None, take: Callable[[str], object], end: Callable[[], object] = lambda: None
+) -> threading.Thread:
     """Read lines in a thread, so that a full pipe never blocks the worker."""
     assert pipe is not None
 
@@ -153,7 +155,12 @@ def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
     shared = {name: value for name, value in job["options"].items() if name in ("device", "threads")}
     try:
         result = color_film(
-            Path(job["source"]), Path(job["target"]), Colorizer(**shared), options, overwrite=job["overwrite"], report=report
+            Path(job["source"]),
+            Path(job["target"]),
+            Colorizer(**shared),
+            options,
+            overwrite=job["overwrite"],
+            report=report,
         )
     except VintageColorizerError as error:
         return {"error": type(error).__name__, "message": str(error)}

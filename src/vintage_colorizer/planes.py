@@ -9,6 +9,7 @@ luma runs from 16 to 235 and chroma from 16 to 240 (times 4 at 10 bit), with ful
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from vintage_colorizer.color import BAND_PIXELS, LUMA_WEIGHTS, U_SCALE, V_SCALE, Floats, enlarge_matrix
 
-Plane = NDArray[np.uint8] | NDArray[np.uint16]
+Plane = NDArray[Any]  # samples as stored: uint8, or uint16 above 8 bit
 
 # Luma weights of red and blue for each matrix, by its number in ITU-T H.273.
 MATRICES: dict[int, tuple[float, float]] = {
@@ -96,7 +97,9 @@ def shrink_luma(plane: Plane, coding: Coding, orientation: Orientation, height: 
 class ChromaPlanes:
     """Makes the chroma planes of a film's frames. Built once for many frames of one size."""
 
-    def __init__(self, coding: Coding, size: tuple[int, int], halved: tuple[bool, bool], small: tuple[int, int]) -> None:
+    def __init__(
+        self, coding: Coding, size: tuple[int, int], halved: tuple[bool, bool], small: tuple[int, int]
+    ) -> None:
         """Prepare.
 
         Args:
@@ -169,8 +172,8 @@ def _pairs(choose: np.ufunc, plane: Plane, axis: int) -> Plane:
     """Reduce pairs of neighbors along an axis; a last one without a partner stays."""
     first, second = (plane[0::2], plane[1::2]) if axis == 0 else (plane[:, 0::2], plane[:, 1::2])
     if first.shape == second.shape:
-        return choose(first, second)  # type: ignore[no-any-return]
-    result = first.copy()
+        return np.asarray(choose(first, second))
+    result: Plane = first.copy()
     shorter = result[: second.shape[0], : second.shape[1]]
     choose(shorter, second, out=shorter)
     return result
@@ -187,9 +190,9 @@ def _sampling(small: int, side: int, halved: bool, on_left: bool) -> Floats:
     even = full[0::2]
     odd = np.concatenate([full[1::2], full[-1:]])[: len(even)]
     if not on_left:
-        return (even + odd) / 2
+        return np.asarray((even + odd) / 2)
     before = np.concatenate([full[:1], odd[:-1]])
-    return (before + 2 * even + odd) / 4
+    return np.asarray((before + 2 * even + odd) / 4)
 
 
 def _shift_matrix(matrix: int) -> Floats:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -85,7 +87,7 @@ def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
         for frame in decode(container, stream, losses):
             source = source or describe(path, container, stream, frame)
             tally.add(frame, source)
-            if seconds is not None and (tally.starts[-1] - tally.starts[0]) * stream.time_base >= seconds:
+            if seconds is not None and (tally.starts[-1] - tally.starts[0]) * Fraction(*source.time_base) >= seconds:
                 break
             count(len(tally.starts), stream.frames or None, len(tally.shots.starts))
     if source is None:
@@ -99,7 +101,7 @@ def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
 def _result(source: Source, tally: _Tally, losses: Losses) -> Scan:
     starts = tally.starts
     last = tally.last_duration or (starts[-1] - starts[-2] if len(starts) > 1 else usual_duration(source))
-    durations = [after - before for before, after in zip(starts, starts[1:], strict=False)] + [last]
+    durations = [after - before for before, after in pairwise(starts)] + [last]
     notes = []
     if losses.packets:
         notes.append(f"{losses.packets} damaged packets could not be decoded ({losses.reasons[0]})")

@@ -98,7 +98,9 @@ class Plan:
         return cls(**{**values, **lists, **parts})
 
 
-def cut(starts: tuple[int, ...], durations: tuple[int, ...], base: Fraction, shots: tuple[int, ...]) -> Iterator[Segment]:
+def cut(
+    starts: tuple[int, ...], durations: tuple[int, ...], base: Fraction, shots: tuple[int, ...]
+) -> Iterator[Segment]:
     """Divide a film into segments of at most SEGMENT_SECONDS that begin at shots where they can."""
     longest = int(SEGMENT_SECONDS / base)
     begin, index = 0, 0
@@ -236,10 +238,13 @@ def inspect(path: Path, segment: Segment) -> int:
         OutputError: it does not.
     """
     with av.open(url(path)) as container:
-        order = [packet.pts for packet in container.demux(video=0) if packet.size]
-    if sorted(order, key=lambda pts: -1 if pts is None else pts) != list(range(segment.stop - segment.start)):
-        raise OutputError(f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec.")
-    return max(place - pts for place, pts in enumerate(order) if pts is not None)
+        times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    order = [-1 if pts is None else pts for pts in times]
+    if sorted(order) != list(range(segment.stop - segment.start)):
+        raise OutputError(
+            f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec."
+        )
+    return max(place - pts for place, pts in enumerate(order))
 
 
 def _sha256(path: Path) -> str:

@@ -163,25 +163,24 @@ def calm(moments: Iterable[Moment[Payload]], stability: float) -> Iterator[tuple
     yield from _flush(window, waiting, weights)
 
 
-def _flush(
-    window: deque[_Entry[Payload]], waiting: int, weights: Floats
-) -> Iterator[tuple[Payload, Floats]]:
+def _flush(window: deque[_Entry[Payload]], waiting: int, weights: Floats) -> Iterator[tuple[Payload, Floats]]:
     for position in range(len(window) - waiting, len(window)):
         yield _filtered(window, position, weights)
 
 
 def _entry(moment: Moment[Payload]) -> _Entry[Payload]:
-    height, width = _fitting(*moment.chroma.shape[:2], CHROMA_SIDE)
+    height, width = _fitting(moment.chroma.shape, CHROMA_SIDE)
     chroma = cv2.resize(moment.chroma, (width, height), interpolation=cv2.INTER_AREA)
     luma = cv2.resize(moment.luma, (width, height), interpolation=cv2.INTER_AREA)
     evened = (luma - luma.mean()) * np.float32(0.2 / max(0.02, float(luma.std())))  # brightness may flicker
-    high, wide = _fitting(*moment.luma.shape, FLOW_SIDE)
+    high, wide = _fitting(moment.luma.shape, FLOW_SIDE)
     view = cv2.resize(moment.luma, (wide, high), interpolation=cv2.INTER_AREA)
     return _Entry(moment, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8))
 
 
-def _fitting(height: int, width: int, side: int) -> tuple[int, int]:
+def _fitting(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     """The size shrunk, if need be, so that the longer side is `side`."""
+    height, width = shape[:2]
     scale = min(1.0, side / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -191,7 +190,7 @@ class Flow:
 
     def __init__(self) -> None:
         """Set up the search once; it keeps no state between pairs."""
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def links(self, before: _Entry[Any], after: _Entry[Any]) -> tuple[Floats, Floats]:
         """Links from `before` to `after` and back, at chroma size."""
