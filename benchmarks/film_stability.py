@@ -55,7 +55,9 @@ def camera_clip(name: str, photo: Any, step: tuple[float, float], zoom: float, f
         factor = scale * zoom ** (index - FRAMES / 2)
         x = photo.shape[1] / 2 + step[0] * (index - FRAMES / 2) / scale
         y = photo.shape[0] / 2 + step[1] * (index - FRAMES / 2) / scale
-        maps.append(np.array([[1 / factor, 0, x - WIDTH / 2 / factor], [0, 1 / factor, y - HEIGHT / 2 / factor], [0, 0, 1]]))
+        maps.append(
+            np.array([[1 / factor, 0, x - WIDTH / 2 / factor], [0, 1 / factor, y - HEIGHT / 2 / factor], [0, 0, 1]])
+        )
     frames = [_look(photo, one) for one in maps]
     back = np.stack([_motion(maps[max(0, i - 1)], maps[i]) for i in range(FRAMES)])
     return _clip(name, np.stack(frames), back, rng, flicker, grain)
@@ -108,7 +110,9 @@ def film_clip(path: Path) -> Clip:
 
 
 def _look(photo: Any, view: NDArray[np.float64]) -> Any:
-    return cv2.warpAffine(photo, view[:2], (WIDTH, HEIGHT), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(
+        photo, view[:2], (WIDTH, HEIGHT), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    )
 
 
 def _motion(old: NDArray[np.float64], new: NDArray[np.float64]) -> Floats:
@@ -123,14 +127,21 @@ def _clip(name: str, frames: Any, back: Floats, rng: np.random.Generator, flicke
     gain = 1 + flicker * rng.standard_normal((len(frames), 1, 1)) if flicker else 1.0
     noise = grain * np.stack([cv2.GaussianBlur(rng.standard_normal((HEIGHT, WIDTH)), (3, 3), 0.6) for _ in frames])
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    inside = ((x + back[..., 0] >= 0) & (x + back[..., 0] <= WIDTH - 1) & (y + back[..., 1] >= 0) & (y + back[..., 1] <= HEIGHT - 1))
+    inside = (
+        (x + back[..., 0] >= 0)
+        & (x + back[..., 0] <= WIDTH - 1)
+        & (y + back[..., 1] >= 0)
+        & (y + back[..., 1] <= HEIGHT - 1)
+    )
     inside[0] = False
     return Clip(name, np.clip(luma * gain + noise, 0, 1).astype(np.float32), truth, back, inside)
 
 
 def _moved(planes: Floats, flow: Floats) -> Floats:
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    return np.asarray(cv2.remap(planes, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(
+        cv2.remap(planes, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
 
 
 def propose(clip: Clip, colorizer: Colorizer, look: str) -> list[Floats]:
@@ -206,7 +217,9 @@ def main() -> None:
     print("\nmean of all clips, against no filter")
     for name, rows in sums.items():
         mean = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
-        print(f"  {name:16} change {mean['change']:5.0%}  colorfulness {mean['color']:5.0%}  error {mean['error']:6.1%}")
+        print(
+            f"  {name:16} change {mean['change']:5.0%}  colorfulness {mean['color']:5.0%}  error {mean['error']:6.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -168,11 +168,8 @@ def film_stream(container: InputContainer, path: Path) -> VideoStream:
             if stream.codec_context is None:
                 raise UnsupportedError(f"{path} has a picture in a codec that is not read; convert it to H.264.")
             return stream
-    raise UnreadableError(f"{path} has no picture in it, only {_kinds(container)}; name a film.")
-
-
-def _kinds(container: InputContainer) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    others = " and ".join(sorted({stream.type for stream in container.streams}))
+    raise UnreadableError(f"{path} has no frames{f', only {others}' if others else ''}; name a film.")
 
 
 def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Source:

@@ -47,7 +47,7 @@ class _Tally:
         self.raw_times: list[int | None] = []
         self.starts: list[int] = []
         self.last_duration = 0
-        self.interlaced = self.resized = self.retimed = 0
+        self.interlaced = self.resized = self.retimed = self.corrupt = 0
         self.shots = ShotDetector()
 
     def add(self, frame: VideoFrame, source: Source) -> None:
@@ -63,6 +63,7 @@ class _Tally:
         self.starts.append(time)
         self.last_duration = frame.duration or self.last_duration
         self.interlaced += frame.interlaced_frame
+        self.corrupt += frame.is_corrupt
         self.resized += (frame.width, frame.height) != (source.width, source.height)
         self.shots.push(luma_plane(frame, source))
 
@@ -105,6 +106,8 @@ def _result(source: Source, tally: _Tally, losses: Losses) -> Scan:
     notes = []
     if losses.packets:
         notes.append(f"{losses.packets} damaged packets could not be decoded ({losses.reasons[0]})")
+    if tally.corrupt:
+        notes.append(f"{tally.corrupt} frames are damaged; what could be decoded of them was colored")
     if tally.resized:
         notes.append(f"{tally.resized} frames of another size were scaled to {source.width} x {source.height}")
     if tally.retimed:
