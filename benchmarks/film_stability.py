@@ -118,7 +118,7 @@ def _look(photo: Any, view: NDArray[np.float64]) -> Any:
 def _motion(old: NDArray[np.float64], new: NDArray[np.float64]) -> Floats:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     points = np.stack([x, y, np.ones_like(x)], axis=-1) @ (np.linalg.inv(old) @ new).T
-    return (points[..., :2] - np.stack([x, y], axis=-1)).astype(np.float32)
+    return np.asarray(points[..., :2] - np.stack([x, y], axis=-1), np.float32)
 
 
 def _clip(name: str, frames: Any, back: Floats, rng: np.random.Generator, flicker: float, grain: float) -> Clip:

@@ -22,7 +22,7 @@ def moving_square(index: int, height: int, width: int) -> NDArray[np.float64]:
     light = 0.15 + 0.5 * x / width + 0.1 * np.sin(x * 0.7) * np.cos(y * 0.5)
     left = (3 * index) % max(1, width - width // 4)
     light[height // 4 : height // 2, left : left + width // 4] = 0.85
-    return light
+    return np.asarray(light)
 
 
 @dataclass
@@ -106,7 +106,8 @@ def plane_of(frame: av.VideoFrame, index: int) -> Luma:
     """A copy of one plane of a frame."""
     plane = frame.planes[index]
     dtype = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
-    return np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width].copy()
+    samples: Luma = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width]
+    return samples.copy()
 
 
 def _picture_stream(out: Any, recipe: Recipe) -> Any:
@@ -151,7 +152,7 @@ def _fill(frame: av.VideoFrame, light: NDArray[np.float64], full_range: bool) ->
     full = full_range or frame.format.name.startswith("gray")
     black, white = (0, 2**depth - 1) if full else (16 * scale, 235 * scale)
     for index, plane in enumerate(frame.planes):
-        rows = np.frombuffer(plane, np.uint16 if depth > 8 else np.uint8).reshape(plane.height, -1)
+        rows = np.frombuffer(memoryview(plane), np.uint16 if depth > 8 else np.uint8).reshape(plane.height, -1)
         rows[:, : plane.width] = (black + light * (white - black)).round() if index == 0 else 128 * scale
 
 

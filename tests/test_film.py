@@ -36,7 +36,8 @@ def color(colorizer: Colorizer, tmp_path: Path) -> Any:
 
 
 def times_of(path: Path) -> list[Fraction]:
-    return [frame.pts * frame.time_base for frame in frames_of(path)]
+    frames: list[Any] = frames_of(path)
+    return [frame.pts * frame.time_base for frame in frames]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from bad_films import frames_of, luma_of, make_film, plane_of
 
+from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer import color as colors
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.containers import kind_of

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_films import frames_of, luma_of, make_film
 
+from bad_films import frames_of, luma_of, make_film
 from vintage_colorizer import film_worker
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import DiskFullError, OutputExistsError, UnreadableError
@@ -35,7 +35,7 @@ def slow_film(tmp_path: Path) -> Path:
 
 
 def start(source: Path, target: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "vintage_colorizer", "film", source, "-o", target]
+    words = [sys.executable, "-m", "vintage_colorizer", "film", str(source), "-o", str(target)]
     settings = ["--threads", "1", "--render-factor", "7", "--codec", "ffv1"]
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     return subprocess.Popen([*words, *settings], env=environment, stderr=subprocess.PIPE, start_new_session=True)
@@ -248,8 +248,8 @@ def test_the_command_goes_on_after_a_bad_film(tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
     process = start(tmp_path / "films", tmp_path / "out")
     process.communicate()
-    words = [sys.executable, "-m", "vintage_colorizer", "film", tmp_path / "films", "-o", tmp_path / "out"]
-    settings = ["--threads", "1", "--render-factor", "7", "--report", report, "--codec", "ffv1"]
+    words = [sys.executable, "-m", "vintage_colorizer", "film", str(tmp_path / "films"), "-o", str(tmp_path / "out")]
+    settings = ["--threads", "1", "--render-factor", "7", "--report", str(report), "--codec", "ffv1"]
     done = subprocess.run([*words, *settings], env={**os.environ, "PYTHONPATH": SOURCE}, capture_output=True)
     assert done.returncode == 1
     lines = [json.loads(line) for line in report.read_text().splitlines()]

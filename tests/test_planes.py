@@ -38,7 +38,7 @@ def decoded(luma: np.ndarray, blue: np.ndarray, red: np.ndarray, coding: Coding)
     """RGB of planes, by FFmpeg's scaler."""
     frame = av.VideoFrame(luma.shape[1], luma.shape[0], "yuv420p" if coding.depth == 8 else "yuv420p10le")
     for plane, samples in zip(frame.planes, (luma, blue, red), strict=True):
-        np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)[:, : plane.width] = samples
+        np.frombuffer(memoryview(plane), samples.dtype).reshape(plane.height, -1)[:, : plane.width] = samples
     ranges = {False: "MPEG", True: "JPEG"}
     shown = frame.reformat(
         format="rgb24", src_colorspace=coding.matrix, src_color_range=ranges[coding.full_range], dst_color_range="JPEG"

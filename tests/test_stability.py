@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -110,8 +111,8 @@ def jittering(frames: int, speed: float) -> list[Moment[int]]:
 def test_jitter_is_calmed_and_color_kept(speed: float) -> None:
     moments = jittering(40, speed)
     result = [chroma for _, chroma in calm(moments, 0.6)]
-    before = np.mean([np.abs(b.chroma - a.chroma).mean() for a, b in zip(moments, moments[1:], strict=False)])
-    after = np.mean([np.abs(b - a).mean() for a, b in zip(result, result[1:], strict=False)])
+    before = np.mean([np.abs(b.chroma - a.chroma).mean() for a, b in pairwise(moments)])
+    after = np.mean([np.abs(b - a).mean() for a, b in pairwise(result)])
     assert after < 0.2 * before
     assert np.mean(result) == pytest.approx(np.mean([one.chroma for one in moments]), abs=0.002)
 

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from vintage_colorizer import color
 from vintage_colorizer.ahead import ahead
+from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import LITTLE_COLOR, Colorizer, propose_batch, settings_of
+from vintage_colorizer.colorizer import LITTLE_COLOR, Colorizer, choose_render_factor, propose_batch, settings_of
 from vintage_colorizer.containers import comment_of, join, kind_of
 from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.engines import Engine
@@ -37,7 +38,7 @@ from vintage_colorizer.files import FULL, readable_name
 from vintage_colorizer.film_source import FrameReader, luma_plane, open_film, reason
 from vintage_colorizer.options import FilmOptions, Look
 from vintage_colorizer.planes import ChromaPlanes, Plane, shrink_luma
-from vintage_colorizer.scan import scan
+from vintage_colorizer.scan import Scan, scan
 from vintage_colorizer.segments import Plan, Segment, Workspace, cut, film_fingerprint
 from vintage_colorizer.stability import Moment, calm, fade_extremes
 
@@ -145,6 +146,8 @@ def make_plan(
     look = options.look or DEFAULT_LOOK
     settings = settings_of(options, look, engine.info)
     factor = options.render_factor or settings.render_factor
+    if factor == "auto":
+        factor = _choose_render_factor(found, engine, settings, threads)
     encoding = Encoding.of(found.source, codec, options, threads)
     return Plan(
         fingerprint=fingerprint,
@@ -152,7 +155,7 @@ def make_plan(
         options=options,
         look=look,
         network=engine.info.name,
-        render_factor=settings.render_factor if factor == "auto" else factor,
+        render_factor=factor,
         vividness=settings.vividness,
         saturation=options.saturation * settings.saturation,
         stability=settings.stability if options.stability is None else options.stability,
@@ -164,6 +167,18 @@ def make_plan(
         durations=found.durations,
         notes=(*found.notes, *encoding.notes(found.source)),
     )
+
+
+def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, threads: int) -> int:
+    """The factor `auto` takes for the whole film: the one for the middle frame of its longest shot."""
+    ends = [*found.shots[1:], len(found.starts)]
+    length, start = max((end - start, start) for start, end in zip(found.shots, ends, strict=True))
+    middle = start + length // 2
+    _, frame = next(FrameReader(found.source, found.raw_times, threads).read(middle, middle + 1))
+    source = found.source
+    picture = shrink_luma(luma_plane(frame, source), source.coding, source.orientation, *source.display_size)
+    _, factor = choose_render_factor(engine, picture, settings)
+    return factor
 
 
 def _work(plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report) -> FilmResult:
@@ -263,6 +278,7 @@ class _Seen:
     index: int
     luma: Plane | None
     small: Floats
+    repeats: bool  # whether it equals the frame before, as far as the network can see
 
 
 def colored_frames(plan: Plan, segment: Segment, engine: Engine) -> Iterator[tuple[FilmFrame, float]]:
@@ -289,37 +305,26 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
     reader = FrameReader(source, plan.raw_times, plan.encoding.threads)
+    before: Floats | None = None
     for index, frame in reader.read(*plan.reach(segment)):
         luma = luma_plane(frame, source)
         small = shrink_luma(luma, source.coding, source.orientation, height, width)
-        yield _Seen(index, luma if segment.start <= index < segment.stop else None, small)
+        repeats = before is not None and np.array_equal(small, before)
+        yield _Seen(index, luma if segment.start <= index < segment.stop else None, small, repeats)
+        before = small
 
 
 def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Moment[_Seen]]:
     """Ask the network, several frames at a time; a frame equal to the one before takes over its chroma."""
     shots = set(plan.shots)
-    previous: tuple[Floats, Floats] | None = None
+    chroma = np.zeros((1, 1, 2), np.float32)
     for batch in _batches(frames):
-        fresh = [
-            one
-            for i, one in enumerate(batch)
-            if not _repeats(one.small, batch[i - 1].small if i else previous and previous[0])
-        ]
-        answers = iter(propose_batch(engine, np.stack([one.small for one in fresh]), plan.vividness) if fresh else ())
-        last = previous[0] if previous else None
-        chroma = previous[1] if previous else None
+        fresh = [seen.small for seen in batch if not seen.repeats]
+        answers = iter(propose_batch(engine, np.stack(fresh), plan.vividness) if fresh else ())
         for seen in batch:
-            if not _repeats(seen.small, last):
+            if not seen.repeats:
                 chroma = _adjusted(next(answers), seen.small, plan)
-            assert chroma is not None
-            last = seen.small
             yield Moment(seen, seen.small, chroma, seen.index in shots)
-        assert last is not None and chroma is not None
-        previous = (last, chroma)
-
-
-def _repeats(small: Floats, before: Floats | None) -> bool:
-    return before is not None and np.array_equal(small, before)
 
 
 def _batches(frames: Iterator[_Seen]) -> Iterator[list[_Seen]]:
