@@ -106,8 +106,8 @@ def plane_of(frame: av.VideoFrame, index: int) -> Luma:
     """A copy of one plane of a frame."""
     plane = frame.planes[index]
     dtype = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
-    samples: Luma = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width]
-    return samples.copy()
+    samples = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
+    return np.array(samples[:, : plane.width])
 
 
 def _picture_stream(out: Any, recipe: Recipe) -> Any:
