@@ -24,7 +24,8 @@ def grey(width: int = 40, height: int = 24) -> NDArray[np.uint8]:
     """A smooth grey picture with an edge and some grain."""
     y, x = np.mgrid[:height, :width]
     grain = np.random.default_rng(7).integers(0, 8, (height, width))
-    return ((x * 180 // max(width, 2) + (y > height // 2) * 60 + grain).clip(0, 255)).astype(np.uint8)
+    values: NDArray[np.int64] = x * 180 // max(width, 2) + (y > height // 2) * 60 + grain
+    return values.clip(0, 255).astype(np.uint8)
 
 
 def rgb(width: int = 40, height: int = 24) -> NDArray[np.uint8]:
@@ -127,9 +128,7 @@ def exif(orientation: int = 1, order: str = "<") -> bytes:
     return head + body + b"Kodak 1\0" + MAKER_NOTE + thumbnail
 
 
-def _directory(
-    entries: list[tuple[int, int, int, int | bytes]] | list[Any], following: int, order: str
-) -> bytes:
+def _directory(entries: list[tuple[int, int, int, int | bytes]] | list[Any], following: int, order: str) -> bytes:
     packed = struct.pack(order + "H", len(entries))
     for tag, kind, count, value in entries:
         field = value if isinstance(value, bytes) else struct.pack(order + {3: "H2x"}.get(kind, "I"), value)
@@ -166,7 +165,7 @@ def in_mode(mode: str) -> bytes:
     if mode == "P+tRNS":
         return encoded(Image.fromarray(rgb()).quantize(16), "PNG", transparency=3)
     if mode == "LAB":
-        return encoded(Image.fromarray(np.full((24, 40, 3), 128, np.uint8), "LAB"), "TIFF")
+        return encoded(Image.fromarray(np.full((24, 40, 3), (128, 20, 240), np.uint8), "LAB"), "TIFF")
     if mode in ("LA", "RGBA", "PA"):
         base = Image.fromarray(rgb()).convert("P" if mode == "PA" else mode[:-1])
         base.putalpha(Image.fromarray(grey()[:, ::-1].copy()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import stat
 import threading
@@ -24,13 +25,16 @@ from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer,
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
+    EngineError,
     InputError,
     OptionError,
+    OutputError,
     OutputExistsError,
-    VintageColorizerError,
 )
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Header, output_format, probe
+
+log = logging.getLogger("vintage_colorizer")
 
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 LONGEST_NAME = 255  # bytes, on all common file systems
@@ -163,7 +167,11 @@ def _why_unfit(entry: os.DirEntry[str], wanted: Wanted) -> str | None:
 
 
 def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool = False) -> Outcome:
-    """Color one file. Whatever is wrong with it is in the Outcome; nothing is raised."""
+    """Color one file. Whatever is wrong with it, or with its result, is in the Outcome.
+
+    Raises:
+        OptionError, MissingError, WeightsError: every other file would fail in the same way.
+    """
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
@@ -180,7 +188,8 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
             result = colorizer.photo(item.source, options)
             result.write(target, target.suffix)
         return _success(path, target, result, time.perf_counter() - start)
-    except VintageColorizerError as error:
+    except (InputError, OutputError, EngineError) as error:
+        log.debug("%s", path, exc_info=True)
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
     except MemoryError:
         reason = f"There is not enough memory for {path}; color it alone or on a larger machine."

@@ -98,7 +98,9 @@ def photo(
     options: PhotoOptions,
     job: JobOptions,
     *,
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, folders, or '-' for standard input.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
@@ -106,13 +108,17 @@ def photo(
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
     ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Color a demo picture, demo.jpg, made in this folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
 
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("vintage_colorizer").setLevel(level)
     console = commands.Console(quiet)
+    paths = commands.inputs(paths or [], demo, console)
     if try_factors is not None:
         commands.try_render_factors(paths, out, try_factors, options, console)
     elif paths == [Path("-")]:
@@ -164,7 +170,7 @@ def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
     # Our matrix products are small: threads inside each would only get in the way of those between photos.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(message)s")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text

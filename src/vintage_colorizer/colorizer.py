@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,7 +24,7 @@ from PIL import Image
 from vintage_colorizer import __version__, catalog, color
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine
+from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import ColorOptions, FilmOptions, Look, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
@@ -93,7 +94,8 @@ class ColorizedPhoto:
     @property
     def pixels(self) -> Pixels:
         """The colored picture, H x W x 3 RGB, of the source's own depth."""
-        return color.merge(self.photo.pixels, self.final_chroma)
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
 
     @property
     def image(self) -> Image.Image:
@@ -205,7 +207,10 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
+        with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
+            loading = loader.submit(self.engine, options)
+            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            loading.result()
         return self.color(photo, options, Source.of(source, photo))
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
@@ -300,7 +305,11 @@ class Colorizer:
         key = (str(path), options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                engine = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                self._engines[key] = engine
+                log.info("Coloring with %s.", describe_hardware(engine))
+                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
+                    log.warning("%s", advice)
             return self._engines[key]
 
     def _propose(
@@ -357,7 +366,7 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     height, width = proposals[0].shape[:2]
     comparable = np.stack([color.upsample(one, height, width) for one in proposals])
     distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(distances.argmin())
+    best = int(np.argmin(distances))
     return proposals[best], factors[best]
 
 

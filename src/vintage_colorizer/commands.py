@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+import typer
 
 from vintage_colorizer import __version__, archive, catalog
 from vintage_colorizer.archive import Item, Outcome
@@ -25,6 +25,10 @@ from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import output_format, read_photo
 from vintage_colorizer.sheets import contact_sheet
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+DEMO_FILE = "demo.jpg"
 FAILED, INTERRUPTED = 1, 130  # exit codes
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 
@@ -35,47 +39,42 @@ class Console:
     def __init__(self, quiet: bool = False) -> None:
         """`quiet` leaves only errors."""
         self.quiet = quiet
-        self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-
-    @property
-    def redraws(self) -> bool:
-        """Whether the terminal can draw a bar over and over."""
-        return self.rich.is_terminal
 
     def say(self, text: str) -> None:
         """Print a line of information."""
         if not self.quiet:
-            self.rich.print(readable_name(text), markup=False)
+            typer.echo(readable_name(text), err=True)
 
     def complain(self, text: str) -> None:
         """Print a line about a failure, even when quiet."""
-        self.rich.print(readable_name(text), markup=False, style="red")
+        typer.secho(readable_name(text), err=True, fg="red")
 
     @contextmanager
     def progress(self, several: bool) -> Iterator[FileProgress]:
-        """Show a bar over several files while they are worked on."""
-        redraws = several and not self.quiet and self.rich.is_terminal
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self.rich,
-            transient=True,
-            disable=not redraws,
+        """Show progress over several files: a bar, or a line now and then where the terminal cannot redraw."""
+        if self.quiet or not several or not sys.stderr.isatty():
+            yield FileProgress(self)
+            return
+        from rich import progress  # slow to import, and not needed for a single photo
+        from rich.console import Console as RichConsole
+
+        columns = (
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
         )
-        with bar:
-            yield FileProgress(bar, None if redraws or not several else self)
+        with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
+            yield FileProgress(self, bar)
 
 
 class FileProgress:
     """Counts files done; the total arrives while work is under way."""
 
-    def __init__(self, bar: Progress, plain: Console | None) -> None:
-        """Draw on `bar`, or print lines on `plain` from time to time where there is no terminal."""
-        self._bar, self._plain = bar, plain
-        self._task: TaskID = bar.add_task("coloring", total=None, rate="")
+    def __init__(self, console: Console, bar: Progress | None = None) -> None:
+        """Draw on `bar`, or print lines on `console` from time to time if there is none."""
+        self._console, self._bar = console, bar
+        self._task = bar.add_task("coloring", total=None, rate="") if bar else None
         self._start = self._last_line = time.monotonic()
         self.total: int | None = None
         self.done = 0
@@ -88,7 +87,6 @@ class FileProgress:
             for total, _ in enumerate(items, start=1):  # noqa: B007 - the last index is the count
                 pass
             self.total = total
-            self._bar.update(self._task, total=total)
 
         threading.Thread(target=count, name="count", daemon=True).start()
 
@@ -96,11 +94,29 @@ class FileProgress:
         """One more file is done."""
         self.done += 1
         seconds = time.monotonic() - self._start
-        self._bar.update(self._task, completed=self.done, rate=f"{self.done / seconds:.1f}/s")
-        if self._plain and time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
+        if self._bar is not None and self._task is not None:
+            rate = f"{self.done / seconds:.1f}/s"
+            self._bar.update(self._task, completed=self.done, total=self.total, rate=rate)
+        elif time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
             self._last_line = time.monotonic()
             left = f", {(self.total - self.done) * seconds / self.done:.0f} s left" if self.total else ""
-            self._plain.say(f"{self.done} of {self.total or 'many'} files{left}")
+            self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
+
+
+def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
+    """The paths given, or the demo picture, which is put into the current folder unless it is there."""
+    if bool(paths) == demo:
+        raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
+    if not demo:
+        return paths
+    picture = Path(DEMO_FILE)
+    if not picture.exists():
+        from vintage_colorizer.demo import demo_picture
+
+        with atomically(picture) as file:
+            demo_picture().save(file, "JPEG", quality=95)
+        console.say(f"Wrote {picture}, a grey picture to try things on.")
+    return [picture]
 
 
 def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
@@ -111,7 +127,9 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
     workers = (options.threads or os.cpu_count() or 1) if several else 1
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
-    announce(colorizer, console, workers)
+    if several:
+        colorizer.engine()  # whatever is wrong with it is said before the first file
+        console.say(f"Up to {workers} photos at a time.")
     tally = Tally()
 
     def work(item: Item) -> Outcome:
@@ -119,7 +137,8 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
 
     interrupted = False
     with console.progress(several) as progress, open_report(job.report) as report:
-        progress.count_ahead(archive.find(paths, out))
+        if several:
+            progress.count_ahead(archive.find(paths, out))
         try:
             for outcome in archive.run(archive.find(paths, out), work, workers, job):
                 report(outcome)
@@ -230,15 +249,6 @@ def list_networks() -> list[str]:
         f"{name:10} {'ready' if row.path.is_file() else 'missing':8} {row.about} (license: {row.license})"
         for name, row in catalog.NETWORKS.items()
     ]
-
-
-def announce(colorizer: Colorizer, console: Console, workers: int) -> None:
-    """Say what computes, and what would be faster."""
-    engine = colorizer.engine()
-    together = f", {workers} photos at a time" if workers > 1 else ""
-    console.say(f"Coloring with {describe_hardware(engine)}{together}.")
-    if engine.device == "cpu" and (warning := unused_gpu()):
-        console.say(f"Warning: {warning}")
 
 
 def single_line(outcome: Outcome) -> str:

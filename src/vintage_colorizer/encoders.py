@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import icc
-from .errors import MissingError, OptionError, OutputError
-from .metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer import icc
+from vintage_colorizer.errors import MissingError, OptionError, OutputError
+from vintage_colorizer.formats import quiet_pillow
+from vintage_colorizer.metadata import Disclosure, Metadata, disclose, stripped
 
 if TYPE_CHECKING:
-    from .photos import Photo
+    from vintage_colorizer.photos import Photo
 
 Pixels = NDArray[Any]
 log = logging.getLogger("vintage_colorizer")
@@ -52,8 +53,8 @@ MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
 def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
     """Pillow's name of the format a result gets: the source's where it can hold it, else PNG (deep: TIFF).
 
-    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown or cannot
-    hold `depth` bits or the transparency.
+    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown, OutputError
+    when it cannot hold `depth` bits or the transparency.
     """
     if wanted is None:
         fits = source_format in HOLDS and _holds(source_format, depth, has_alpha)
@@ -63,7 +64,7 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
-        raise OptionError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
+        raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
     return format
 
 
@@ -187,9 +188,7 @@ def _fitted(metadata: Metadata, disclosure: Disclosure) -> Metadata:
 # --- PNG ------------------------------------------------------------------------------------------------
 
 
-def _write_png(
-    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes
-) -> None:
+def _write_png(file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, profile: bytes) -> None:
     """Pixels by OpenCV, which knows 16 bits; everything beside them as chunks right after the header."""
     import cv2
 
@@ -248,9 +247,11 @@ def _write_modern(
         _write_heif(file, image, options, profile)
         return
     importlib.import_module({"WEBP": "PIL.WebPImagePlugin", "AVIF": "PIL.AvifImagePlugin"}[format])
-    if format == "AVIF":
-        options["subsampling"] = "4:4:4"
-    elif photo.format == "WEBP" and photo.lossless and quality is None:
+    if format == "AVIF":  # Pillow rebuilds its EXIF and complains of each damaged entry
+        with quiet_pillow():
+            _save(image, file, format, icc_profile=profile, subsampling="4:4:4", **options)
+        return
+    if photo.format == "WEBP" and photo.lossless and quality is None:
         options |= {"lossless": True, "exact": True, "quality": 50}
     _save(image, file, format, icc_profile=profile, **options)
 

@@ -96,11 +96,12 @@ class OnnxEngine:
             WeightsError: it is not a network that obeys the contract.
             OptionError: the device is not there.
         """
-        data = _read_network(path, sha256)
+        data = _read_network(path)
+        found = _verify(path, data, sha256)
         self.device = _choose_device(device)
         self.threads = threads or os.cpu_count() or 1
         self._session = _open_session(path, data, self.device, self.threads)
-        self.info = _describe(path, self._session, hashlib.sha256(data).hexdigest())
+        self.info = _describe(path, self._session, found)
 
     def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
         """Propose chroma; see Engine."""
@@ -136,20 +137,25 @@ def unused_gpu() -> str | None:
     return None
 
 
-def _read_network(path: Path, sha256: str | None) -> bytes:
+def _read_network(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise WeightsError(f"{path} is over 2 GiB and so cannot be a network file of ours.")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise MissingError(f"The network file {path} cannot be read ({error.strerror}); check the path.") from error
-    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+
+
+def _verify(path: Path, data: bytes, wanted: str | None) -> str:
+    """The file's SHA-256, which must be the one wanted, if one is; else nothing in the file may be dangerous."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    if wanted is not None and sha256 != wanted:
         raise WeightsError(f"The network file {path} is damaged (its hash is wrong); install the package again.")
     # A tensor kept in another file names it under the key "location". Such a file could read
     # anything the user can, so it is refused; networks that fit the contract hold all they need.
-    if sha256 is None and b"location" in data:
+    if wanted is None and b"location" in data:
         raise WeightsError(f"{path} keeps weights in other files, which is refused; export it as one file.")
-    return data
+    return sha256
 
 
 def _choose_device(device: str) -> str:

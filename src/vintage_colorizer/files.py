@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .errors import DiskFullError, OutputError
+from vintage_colorizer.errors import DiskFullError, OutputError
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 MAX_STEM_BYTES = 200  # of a temporary name, whose limit is 255 on most file systems

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vintage_colorizer import archive, film
 from vintage_colorizer.archive import Item, Outcome, Wanted
@@ -18,7 +17,6 @@ from vintage_colorizer.commands import (
     PLAIN_PROGRESS_SECONDS,
     Console,
     Tally,
-    announce,
     open_report,
     single_line,
 )
@@ -33,7 +31,7 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
     """Color films and folders of films, one after the other; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
     shared = options.model_dump(include=set(ColorOptions.model_fields))
-    announce(Colorizer(PhotoOptions.of(**shared)), console, 1)
+    Colorizer(PhotoOptions.of(**shared)).engine()  # says what computes; whatever is wrong is said before any work
     several = len(paths) > 1 or paths[0].is_dir()
     tally = Tally()
     try:
@@ -101,11 +99,20 @@ def result_path(item: Item, options: FilmOptions) -> Path:
 @contextmanager
 def film_progress(console: Console, name: str) -> Iterator[film.Report]:
     """Show how far a film is: a bar where the terminal can redraw, else a line from time to time."""
-    if console.quiet or not console.redraws:
+    if console.quiet or not sys.stderr.isatty():
         yield _plain_progress(console, name)
         return
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}")]
-    with Progress(*columns, TimeRemainingColumn(), console=console.rich, transient=True) as bar:
+    from rich import progress
+    from rich.console import Console as RichConsole
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[facts]}"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
         task = bar.add_task("", facts="")
         clock = Clock()
 

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from .errors import InputError, TooLargeError, UnreadableError, UnsupportedError
+from vintage_colorizer.errors import InputError, TooLargeError, UnreadableError, UnsupportedError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

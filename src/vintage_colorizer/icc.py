@@ -168,7 +168,8 @@ def apply_curve(pixels: Pixels, curve: Curve) -> Pixels:
 
 
 def _table(curve: Curve, dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    table = np.asarray(curve(np.linspace(0, 1, 256 if dtype == np.uint8 else 65536)), np.float64)
+    with np.errstate(all="ignore"):
+        table = np.asarray(curve(np.linspace(0, 1, 256 if dtype == np.uint8 else 65536)), np.float64)
     if not np.isfinite(table).all():
         raise ProfileError("curve is not finite")
     return table
@@ -187,7 +188,8 @@ def _rgb_to_srgb(pixels: Pixels, profile: Profile, data: bytes) -> tuple[Pixels,
 def _is_srgb(profile: Profile) -> bool:
     """Within half a level of 8 bits, so that converting would only add rounding."""
     levels = np.linspace(0, 1, 256)
-    near = all(np.abs(srgb_encode(curve(levels)) - levels).max() < 0.5 / 255 for curve in profile.curves())
+    tables = [_table(curve, np.dtype(np.uint8)) for curve in profile.curves()]
+    near = all(np.abs(srgb_encode(table) - levels).max() < 0.5 / 255 for table in tables)
     return near and bool(np.abs(profile.matrix() - SRGB_TO_XYZ).max() < 1e-3)
 
 

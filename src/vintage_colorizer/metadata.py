@@ -7,12 +7,17 @@ References: CIPA DC-008 (Exif 3.0), ISO 16684-1 (XMP), IPTC Photo Metadata Stand
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 NAMESPACE = "urn:vintage-colorizer:1.0/"
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -22,6 +27,7 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
 IPTC_RESOURCE = 1028
+XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 # Photoshop resources untrue of the result: grey thumbnails, the source's color profile, a second EXIF.
 STALE_RESOURCES = (1033, 1036, 1039, 1058, 1059)
 
@@ -52,6 +58,60 @@ class Disclosure:
     software: str
     look: str = ""
     network: str = ""
+
+
+def metadata_of(image: Image.Image, format: str) -> Metadata:
+    """All that Pillow found beside the pixels of a loaded picture; TIFF has its own way, in `tiff`."""
+    segments = [body for _, body in getattr(image, "applist", [])]
+    text = getattr(image, "text", {}) if format == "PNG" else {}
+    return Metadata(
+        exif=exif_block(image.info),
+        xmp=xmp_packet(image.info),
+        xmp_extensions=tuple(body for body in segments if body.startswith(XMP_EXTENSION)),
+        photoshop=b"".join(body[14:] for body in segments if body.startswith(b"Photoshop 3.0\0")),
+        text={key: str(value) for key, value in text.items() if not _is_block(key)},
+        comment=as_bytes(image.info.get("comment")),
+        dpi=_dpi(image.info),
+    )
+
+
+def exif_block(info: dict[Any, Any]) -> bytes:
+    """The EXIF block in Pillow's `info`, without its prefix."""
+    raw = as_bytes(info.get("exif"))
+    as_text = info.get("Raw profile type exif")  # ImageMagick's way in PNG: three lines, then hex
+    if not raw and isinstance(as_text, str):
+        with contextlib.suppress(ValueError):
+            raw = bytes.fromhex("".join(as_text.split("\n")[3:]))
+    return raw.removeprefix(b"Exif\0\0")
+
+
+def xmp_packet(info: dict[Any, Any]) -> bytes:
+    """The XMP packet in Pillow's `info`."""
+    return as_bytes(info.get("xmp")).rstrip(b"\0")
+
+
+def as_bytes(value: object) -> bytes:
+    """A block of metadata as bytes, in whichever of its ways Pillow gives it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if isinstance(value, tuple) and all(isinstance(v, int) and 0 <= v < 256 for v in value):
+        return bytes(value)
+    return value if isinstance(value, bytes) else b""
+
+
+def _is_block(key: str) -> bool:
+    """Whether a text of a PNG is really XMP, EXIF or a profile, all handled elsewhere."""
+    return key == "XML:com.adobe.xmp" or key.startswith("Raw profile type ")
+
+
+def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
+    if "jfif" in info and info.get("jfif_unit") not in (1, 2):
+        return None
+    try:
+        x, y = (float(value) for value in info.get("dpi", ()))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
 
 
 def stripped(metadata: Metadata) -> Metadata:
@@ -252,7 +312,8 @@ def _description(about: str, disclosure: Disclosure) -> str:
         "look": disclosure.look,
         "network": disclosure.network,
     }
-    attributes = "".join(f' vintageColorizer:{key}="{html.escape(value)}"' for key, value in own.items() if value)
+    said = {key: html.escape(value) for key, value in own.items() if value}
+    attributes = "".join(f' vintageColorizer:{key}="{value}"' for key, value in said.items())
     return (
         f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="{about}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}"'
         f' xmlns:vintageColorizer="{NAMESPACE}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"{attributes}/>'

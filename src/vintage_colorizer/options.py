@@ -68,7 +68,7 @@ class ColorOptions(BaseOptions):
 class PhotoOptions(ColorOptions):
     """What a photo needs besides."""
 
-    format: Literal["jpeg", "png", "tiff", "webp", "avif"] | None = Field(
+    format: Literal["jpeg", "png", "tiff", "webp", "avif", "heif"] | None = Field(
         None, description="Format of the result; the source's by default."
     )
     quality: int | None = Field(

@@ -20,16 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import encoders, icc
-from .errors import TooLargeError, UnreadableError, UnsupportedError
-from .files import atomically, readable_name
-from .formats import SNIFFED_BYTES, decoding, open_image, sniff
-from .metadata import Disclosure, Metadata, checked, fingerprint, orientation, pack_resources, upright
+from vintage_colorizer import encoders, icc
+from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
+from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
+from vintage_colorizer.metadata import (
+    Disclosure,
+    Metadata,
+    as_bytes,
+    checked,
+    exif_block,
+    fingerprint,
+    metadata_of,
+    orientation,
+    upright,
+    xmp_packet,
+)
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    from .tiff import Layout
+    from vintage_colorizer.tiff import Layout
 
 __all__ = [
     "Disclosure",
@@ -129,7 +140,7 @@ class _Opened:
         """How the decoded pixels must still be turned (Pillow turns a TIFF itself)."""
         if self.layout:
             return 1 if self.image else self.layout.orientation
-        return orientation(_exif(self))
+        return orientation(exif_block(self.info))
 
 
 # --- Reading --------------------------------------------------------------------------------------------
@@ -147,9 +158,7 @@ def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header
         return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
     with _open(source, max_megapixels) as opened:
         width, height = opened.size[::-1] if opened.orientation >= 5 else opened.size
-        return Header(
-            opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened))
-        )
+        return Header(opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened)))
 
 
 def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
@@ -194,9 +203,7 @@ def _from_array(pixels: Pixels) -> Photo:
 
 
 @contextlib.contextmanager
-def _open(
-    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
-) -> Iterator[_Opened]:
+def _open(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float) -> Iterator[_Opened]:
     if isinstance(source, Image.Image):
         opened = _Opened("The input", source.format or "PNG", None, source)
         _check_pixels(opened, max_megapixels)
@@ -306,7 +313,7 @@ def _decode(opened: _Opened) -> tuple[Pixels, Pixels | None, list[str]]:
 
 
 def _deep_tiff(opened: _Opened) -> tuple[Pixels, Pixels | None]:
-    from . import tiff
+    from vintage_colorizer import tiff
 
     assert opened.file and opened.tags and opened.layout
     return tiff.read_deep(opened.file, opened.tags, opened.layout, opened.name)
@@ -430,78 +437,24 @@ def _luma_table(opened: _Opened, on_grid: bool, transposed: bool) -> tuple[int, 
 
 def _profile(opened: _Opened) -> bytes | None:
     if opened.image is None and opened.tags is not None:
-        return _bytes(opened.tags.get(34675)) or None
+        return as_bytes(opened.tags.get(34675)) or None
     if opened.image and opened.image.mode in ("CMYK", "LAB"):
         return None  # already applied
     return opened.info.get("icc_profile") or None
 
 
-def _exif(opened: _Opened) -> bytes:
-    """The source's EXIF block, without its prefix; TIFF is asked elsewhere."""
-    raw = _bytes(opened.info.get("exif"))
-    as_text = opened.info.get("Raw profile type exif")  # ImageMagick's way in PNG: three lines, then hex
-    if not raw and isinstance(as_text, str):
-        with contextlib.suppress(ValueError):
-            raw = bytes.fromhex("".join(as_text.split("\n")[3:]))
-    return raw.removeprefix(b"Exif\0\0")
-
-
 def _xmp(opened: _Opened) -> bytes:
-    if opened.tags is not None:
-        return _bytes(opened.tags.get(700)).rstrip(b"\0")
-    return _bytes(opened.info.get("xmp")).rstrip(b"\0")
-
-
-def _bytes(value: object) -> bytes:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
-    if isinstance(value, tuple) and all(isinstance(v, int) and 0 <= v < 256 for v in value):
-        return bytes(value)
-    return value if isinstance(value, bytes) else b""
+    return xmp_packet(opened.info if opened.tags is None else {"xmp": opened.tags.get(700)})
 
 
 def _metadata(opened: _Opened) -> Metadata:
-    if opened.tags is not None:
-        return _tiff_metadata(opened)
-    segments = getattr(opened.image, "applist", [])
-    extension = b"http://ns.adobe.com/xmp/extension/\0"
-    photoshop = b"".join(body[14:] for _, body in segments if body.startswith(b"Photoshop 3.0\0"))
-    text = getattr(opened.image, "text", {}) if opened.format == "PNG" else {}
-    return Metadata(
-        exif=_exif(opened),
-        xmp=_xmp(opened),
-        xmp_extensions=tuple(body for _, body in segments if body.startswith(extension)),
-        photoshop=photoshop,
-        text={key: str(value) for key, value in text.items() if not _is_block(key)},
-        comment=_bytes(opened.info.get("comment")),
-        dpi=_dpi(opened.info),
-    )
+    if opened.tags is None:
+        assert opened.image is not None
+        return metadata_of(opened.image, opened.format)
+    from vintage_colorizer import tiff
 
-
-def _is_block(key: str) -> bool:
-    """Whether a text of a PNG is really XMP, EXIF or a profile, all handled elsewhere."""
-    return key == "XML:com.adobe.xmp" or key.startswith("Raw profile type ")
-
-
-def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
-    if "jfif" in info and info.get("jfif_unit") not in (1, 2):
-        return None
-    try:
-        x, y = (float(value) for value in info.get("dpi", ()))
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
-
-
-def _tiff_metadata(opened: _Opened) -> Metadata:
-    from . import tiff
-
-    assert opened.file is not None and opened.tags is not None
-    return Metadata(
-        exif=tiff.exif_of(opened.file),
-        xmp=_xmp(opened),
-        photoshop=pack_resources(_bytes(opened.tags.get(34377)), _bytes(opened.tags.get(33723))),
-    )
+    assert opened.file is not None
+    return tiff.metadata_of(opened.file, opened.tags)
 
 
 # --- Writing --------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ Reference: TIFF 6.0.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -18,11 +20,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from .errors import OutputError, UnsupportedError
-from .formats import decoding, quiet_pillow
-from .metadata import EXIF_IFD, IPTC_RESOURCE, ORIENTATION, Metadata, resources
+from vintage_colorizer.errors import OutputError, UnsupportedError
+from vintage_colorizer.formats import decoding, quiet_pillow
+from vintage_colorizer.metadata import (
+    EXIF_IFD,
+    IPTC_RESOURCE,
+    ORIENTATION,
+    Metadata,
+    as_bytes,
+    pack_resources,
+    resources,
+    xmp_packet,
+)
 
 Pixels = NDArray[Any]
+log = logging.getLogger("vintage_colorizer")
+
+HEADER = b"II*\0\x08\0\0\0"  # little-endian, the directory right behind
 
 GPS_IFD, INTEROP_IFD = 0x8825, 0xA005
 XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
@@ -99,10 +113,17 @@ def layout(tags: ImageFileDirectory_v2, name: str) -> Layout:
             kind=_numbers(tags, 339, 1)[0],
             photometric=photometric,
             planar=int(tags.get(284, 1)) == 2 and samples > 1,
-            alpha=extra[0] if extra and extra[0] in (1, 2) else 2 if photometric == 2 and samples == 4 else 0,
+            alpha=_alpha_kind(extra, samples - (3 if photometric == 2 else 1)),
             compressed=int(tags.get(259, 1)) != UNCOMPRESSED,
             orientation=orientation if orientation in range(1, 9) else 1,
         )
+
+
+def _alpha_kind(extra: tuple[int, ...], extra_samples: int) -> int:
+    """0, 1 or 2 as in `Layout`; a fourth sample that is not explained is taken as plain alpha."""
+    if extra_samples < 1:
+        return 0
+    return 2 if not extra else extra[0] if extra[0] in (1, 2) else 0
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
@@ -110,9 +131,7 @@ def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, 
     return tuple(int(v) for v in value) if isinstance(value, tuple) else (int(value),)
 
 
-def read_deep(
-    file: IO[bytes], tags: ImageFileDirectory_v2, what: Layout, name: str
-) -> tuple[Pixels, Pixels | None]:
+def read_deep(file: IO[bytes], tags: ImageFileDirectory_v2, what: Layout, name: str) -> tuple[Pixels, Pixels | None]:
     """Pixels (H x W or H x W x 3, RGB, as stored but black is zero) and alpha of a 16-, 32- or 64-bit TIFF.
 
     Not turned upright. Raises UnsupportedError for layouts OpenCV would get wrong, UnreadableError for
@@ -135,8 +154,17 @@ def read_deep(
         pixels = (1 if what.kind == 3 else np.iinfo(what.dtype).max) - pixels
     if pixels.ndim == 2:
         return pixels, None
+    color = np.ascontiguousarray(pixels[..., 2::-1])
     alpha = np.ascontiguousarray(pixels[..., 3]) if what.alpha else None
-    return np.ascontiguousarray(pixels[..., 2::-1]), alpha
+    return (_unmultiplied(color, alpha) if what.alpha == 1 and alpha is not None else color), alpha
+
+
+def _unmultiplied(color: Pixels, alpha: Pixels) -> Pixels:
+    """Color as it is without its transparency; black where nothing is left of it."""
+    top = 1 if color.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    share = alpha[..., None].astype(np.float64) / top
+    plain = np.minimum(np.divide(color, share, out=np.zeros(color.shape), where=share > 0), top)
+    return (plain if top == 1 else np.rint(plain)).astype(color.dtype)
 
 
 def _require_known(what: Layout, name: str) -> None:
@@ -170,9 +198,18 @@ def _hide_orientation(data: bytearray) -> None:
             struct.pack_into(order + "H", data, at + (12 if big else 8), 1)
 
 
-def exif_of(file: IO[bytes]) -> bytes:
+def metadata_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> Metadata:
+    """All that a TIFF carries beside its pixels."""
+    return Metadata(
+        exif=_exif_of(file),
+        xmp=xmp_packet({"xmp": tags.get(XMP)}),
+        photoshop=pack_resources(as_bytes(tags.get(PHOTOSHOP)), as_bytes(tags.get(IPTC))),
+    )
+
+
+def _exif_of(file: IO[bytes]) -> bytes:
     """The descriptive tags of a TIFF, with its EXIF and GPS directories, as an EXIF block."""
-    with quiet_pillow():
+    with contextlib.suppress(Exception), quiet_pillow():  # damaged, Pillow raises nearly anything
         file.seek(0)
         source = Image.Exif()
         source.load_from_fp(file)
@@ -181,10 +218,11 @@ def exif_of(file: IO[bytes]) -> bytes:
             if tag not in STRUCTURE:
                 result[tag] = value
         return result.tobytes()[6:] if len(result) else b""
+    return b"damaged"  # so that it is dropped with the note all broken EXIF gets
 
 
 def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
-    """Tag and value, sub-directories as dicts, text as the bytes it was (Pillow writes only ASCII text)."""
+    """Tag and value, sub-directories as dicts, text beyond ASCII as the bytes it was."""
     for tag in exif:
         if tag in (EXIF_IFD, GPS_IFD):
             sub = {t: _raw(v) for t, v in exif.get_ifd(tag).items() if t != INTEROP_IFD}
@@ -194,7 +232,8 @@ def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
 
 
 def _raw(value: Any) -> Any:
-    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+    is_foreign = isinstance(value, str) and not value.isascii()
+    return value.encode("latin-1", "replace") if is_foreign else value
 
 
 def write(
@@ -221,7 +260,7 @@ def write(
         sizes = [min(rows, height - top) * row_bytes for top in range(0, height, rows)]
     tags = _structure(pixels, samples, rows, sizes, predict, compress)
     _describe(tags, metadata, icc)
-    file.write(b"II*\0\x08\0\0\0" + tags.tobytes(8))
+    file.write(HEADER + tags.tobytes(len(HEADER)))
     for strip in strips:
         file.write(strip)
 
@@ -238,7 +277,7 @@ def _strip(pixels: Pixels, alpha: Pixels | None, top: int, rows: int, predict: b
 def _structure(
     pixels: Pixels, samples: int, rows: int, sizes: list[int], predict: bool, compress: bool
 ) -> ImageFileDirectory_v2:
-    tags = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    tags = ImageFileDirectory_v2(HEADER)
     tags[256], tags[257] = pixels.shape[1], pixels.shape[0]
     tags[258] = (8 * pixels.dtype.itemsize,) * samples
     tags[259] = DEFLATE if compress else UNCOMPRESSED
@@ -255,12 +294,8 @@ def _structure(
 
 
 def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> None:
-    if metadata.exif:
-        exif = Image.Exif()
-        exif.load(b"Exif\0\0" + metadata.exif)
-        for tag, value in _tags_of(exif):
-            if tag not in STRUCTURE:
-                tags[tag] = value
+    for tag, value in _descriptive(metadata.exif):
+        tags[tag] = value
     if metadata.dpi:
         tags[282], tags[283] = (IFDRational(round(d * 100), 100) for d in metadata.dpi)
         tags[296] = 2
@@ -273,3 +308,22 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> No
         if data:
             tags.tagtype[tag] = 1 if tag == XMP else 7
             tags[tag] = data
+
+
+def _descriptive(exif: bytes) -> list[tuple[int, Any]]:
+    """The tags of an EXIF block fit for a TIFF; none when its sub-directories turn out damaged."""
+    if not exif:
+        return []
+    try:
+        with quiet_pillow():
+            block = Image.Exif()
+            block.load(b"Exif\0\0" + exif)
+            found = [(tag, value) for tag, value in _tags_of(block) if tag not in STRUCTURE]
+            trial = ImageFileDirectory_v2(HEADER)
+            for tag, value in found:
+                trial[tag] = value
+            trial.tobytes()
+            return found
+    except Exception:  # damaged, Pillow raises nearly anything
+        log.warning("The EXIF data is damaged and was left out.")
+        return []

@@ -1,0 +1,119 @@
+"""Set up once, then color a photo or run the tests. Needs nothing but Python.
+
+    python3 start.py photo [PICTURE ...] [options]   color pictures; with none given, a demo picture
+    python3 start.py test [--full] [pytest options]  ruff, mypy and the tests; --full adds the slow ones
+
+The first run makes a virtual environment, .venv, beside this file and installs the package there.
+Later runs need no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed.json"  # written last, so that an interrupted set-up is done again
+PROGRAMS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
+OLDEST = (3, 10)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command named first; return the exit code."""
+    commands = {"photo": photo, "test": test}
+    if not arguments or arguments[0] not in commands:
+        print(__doc__)
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    return commands[arguments[0]](arguments[1:])
+
+
+def photo(arguments: list[str]) -> int:
+    """Color the pictures given, or the demo picture."""
+    set_up(extras=[])
+    options_only = all(argument.startswith("-") and argument != "-" for argument in arguments)
+    return run(PROGRAMS / "vintage-colorizer", "photo", *(["--demo"] if options_only else []), *arguments)
+
+
+def test(arguments: list[str]) -> int:
+    """Run every check, even if an earlier one fails; return the first failure's exit code."""
+    set_up(extras=["test", "train"])
+    os.chdir(ROOT)
+    selection = [] if "--full" in arguments else ["-m", "not slow"]
+    chosen = [argument for argument in arguments if argument != "--full"]
+    checks = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "pytest": ["pytest", *selection, *chosen],
+    }
+    codes = {name: run(PYTHON, "-m", *check) for name, check in checks.items()}
+    failed = [name for name, code in codes.items() if code]
+    if failed:
+        print(f"Failed: {', '.join(failed)}.", file=sys.stderr)
+    return codes[failed[0]] if failed else 0
+
+
+def set_up(extras: list[str]) -> None:
+    """Make the virtual environment and install the package, unless that is done."""
+    wanted: dict[str, Any] = {
+        "folder": str(ROOT),  # a virtual environment does not survive being moved
+        "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        "extras": sorted(extras),
+    }
+    installed = read_stamp()
+    if installed.get("folder") == wanted["folder"]:
+        wanted["extras"] = sorted({*extras, *installed["extras"]})
+        if installed == wanted:
+            return
+    else:
+        make_venv()
+    size = "several GB, PyTorch among them" if "train" in wanted["extras"] else "about 150 MB"
+    print(f"Setting up .venv, once (it downloads {size}) ...", file=sys.stderr, flush=True)
+    target = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
+    if run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--editable", target) != 0:
+        sys.exit("The packages could not be installed; see above, check the network and run this again.")
+    STAMP.write_text(json.dumps(wanted), encoding="utf-8")
+
+
+def read_stamp() -> dict[str, Any]:
+    """What was installed, or nothing."""
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8")) if PYTHON.exists() else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def make_venv() -> None:
+    """Make an empty virtual environment, or say in one sentence what is in the way."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"Python {sys.version.split()[0]} is too old; run this with Python 3.10 or newer.")
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            sys.exit(
+                f"This Python lacks the module {module}; install it and run this again "
+                "(on Debian and Ubuntu: sudo apt install python3-venv)."
+            )
+    if run(sys.executable, "-m", "venv", "--clear", VENV) != 0:
+        sys.exit(f"The virtual environment {VENV} could not be made; see the lines above.")
+
+
+def run(*command: str | Path) -> int:
+    """Run a command in the foreground; return its exit code."""
+    with subprocess.Popen([str(part) for part in command]) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the command was interrupted too, and ends in its own way
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bad_files
+from test_photos import DISCLOSURE, colored
+from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
+from vintage_colorizer.photos import Photo, probe, read_photo, write_photo
+
+
+def test_names_of_any_kind(tmp_path: Path) -> None:
+    names = ["-rf.jpg", "two words 'quoted'.jpg", "写真.jpg", "x" * 251 + ".jpg"]
+    if sys.platform == "linux":
+        names += ["line\nbreak.jpg", os.fsdecode(b"\xff\xfe.jpg")]
+    photo = read_photo(bad_files.seed("JPEG"))
+    for name in names:
+        target = tmp_path / "new" / name
+        write_photo(target, colored(photo), photo, format="JPEG", disclosure=DISCLOSURE)
+        assert probe(target).fingerprint == "f1"
+    assert len(list((tmp_path / "new").iterdir())) == len(names)
+
+
+def test_messages_are_one_readable_line(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("such names exist on Linux only")
+    with pytest.raises(UnreadableError) as caught:
+        probe(tmp_path / os.fsdecode(b"a\n\xff.jpg"))
+    assert "a\\n\\xff.jpg" in str(caught.value)
+    str(caught.value).encode()
+
+
+def test_a_folder_is_no_target(tmp_path: Path) -> None:
+    photo = read_photo(bad_files.seed("JPEG"))
+    (tmp_path / "out.jpg").mkdir()
+    with pytest.raises(OutputError, match=r"out\.jpg cannot be written"):
+        write_photo(tmp_path / "out.jpg", colored(photo), photo, format="JPEG", disclosure=DISCLOSURE)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.jpg"]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_full_disk_leaves_nothing(format: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    photo = Photo(np.random.default_rng(1).integers(0, 256, (300, 300), dtype=np.uint8))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(DiskFullError, match="No space is left"):
+            write_photo(tmp_path / "out", colored(photo), photo, format=format, disclosure=DISCLOSURE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_the_old_file(tmp_path: Path) -> None:
+    class Interrupting(np.ndarray):  # an array whose bytes are asked for at the moment of Ctrl-C
+        def __getitem__(self, key: Any) -> Any:
+            raise KeyboardInterrupt
+
+    photo = read_photo(bad_files.seed("TIFF"))
+    target = tmp_path / "out.tif"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        write_photo(target, colored(photo).view(Interrupting), photo, format="TIFF", disclosure=DISCLOSURE)
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
