@@ -72,7 +72,8 @@ def plain(source: Path, target: Path) -> float:
 
 def colored(source: Path, target: Path) -> tuple[float, float]:
     """Seconds of the whole command, and the largest memory of all its processes together, in MiB."""
-    words = [sys.executable, "-m", "vintage_colorizer", "film", str(source), "-o", str(target), "--quiet", "--codec", "h264"]
+    program = [sys.executable, "-m", "vintage_colorizer", "film"]
+    words = [*program, str(source), "-o", str(target), "--quiet", "--codec", "h264"]
     start = time.perf_counter()
     process = subprocess.Popen(words)
     peak = [0.0]
