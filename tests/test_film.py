@@ -161,6 +161,16 @@ def test_variable_frame_rate_keeps_every_time(color: Any, tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_sound_that_begins_before_the_picture_moves_nothing(color: Any, tmp_path: Path, name: str) -> None:
+    source = make_film(tmp_path / "in.mp4", codec="libx264", frames=25, sounds=("aac",))
+    target, _ = color(source, name, codec="h264")
+    assert packets_of(source, 1)[0][0] < 0
+    assert times_of(target) == times_of(source)
+    for old, new in zip(packets_of(source, 1), packets_of(target, 1), strict=True):
+        assert abs(old[0] - new[0]) < Fraction(1, 1000) and old[1] == new[1]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_rotation_is_kept_and_pixels_are_not_turned(color: Any, tmp_path: Path, name: str) -> None:
     source = make_film(tmp_path / "in.mp4", codec="libx264", display_matrix=TURN_90)
     target, _ = color(source, name, codec="ffv1" if name.endswith("mkv") else "h264")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -256,3 +257,30 @@ def test_the_command_goes_on_after_a_bad_film(tmp_path: Path) -> None:
     found = {Path(line["path"]).name: line["status"] for line in lines}
     assert found == {"a.mp4": "failed", "b.mkv": "skipped", "readme.txt": "skipped"}
     assert b"a.mp4" in done.stderr
+
+
+def memory_of(process: int) -> float:
+    """MiB a process holds at present."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_hundred_thousand_frames_in_flat_memory(tmp_path: Path) -> None:
+    def slowly(index: int, height: int, width: int) -> Any:
+        return np.full((height, width), 0.2 + 0.1 * (index // 500 % 7))
+
+    source = make_film(tmp_path / "in.mkv", codec="libx264", frames=100_001, size=(16, 16), pattern=slowly)
+    memory: dict[int, float] = {}
+
+    def watch(now: Progress) -> None:
+        worker = worker_of(os.getpid()) if now.stage == "coloring" and now.done // 10_000 not in memory else None
+        if worker is not None:
+            memory[now.done // 10_000] = memory_of(worker)
+
+    result = color_in_worker(source, tmp_path / "out.mp4", OPTIONS.replace(codec="h264"), overwrite=False, report=watch)
+    assert result.frames == 100_001
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for packet in container.demux(video=0) if packet.size) == 100_001
+    assert memory[9] < memory[1] + 40

@@ -52,6 +52,7 @@ class Kind:
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_u8"})
 _FAST_START = (("movflags", "faststart"),)
+_NO_SHIFT = (("avoid_negative_ts", "disabled"),)  # else sound that begins before 0 moves the picture
 MP4 = Kind(
     "mp4",
     ("h264", "h265", "av1", "vp9"),
@@ -77,9 +78,10 @@ MKV = Kind(
     "flac",
     frozenset({"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
     "subrip",
+    _NO_SHIFT,
     attachments=True,
 )
-WEBM = Kind("webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt")
+WEBM = Kind("webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT)
 KINDS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".mkv": MKV, ".webm": WEBM}
 
 
