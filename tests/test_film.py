@@ -11,8 +11,9 @@ from av.stream import Disposition
 
 from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.film import FilmResult, color_film
+from vintage_colorizer.film import FilmResult, color_film, color_segment, colored_frames, make_plan
 from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.segments import Plan, Segment, cut
 
 TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 
@@ -200,3 +201,51 @@ def moving(index: int, height: int, width: int) -> Any:
     from bad_films import moving_square
 
     return moving_square(index, height, width)
+
+
+def test_a_segment_is_a_pure_function_of_plan_and_range(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", codec="libx264", rate=4, frames=100, options={"g": "30"})
+    options = FilmOptions.of(threads=2, render_factor=7)
+    plan = make_plan(source, colorizer, options, "h264", "", 2, lambda now: None)
+    assert len(plan.segments) == 3
+    assert Plan.of_json(plan.to_json()) == plan
+    last = plan.segments[2]
+    for name in ("one", "other"):
+        color_segment(plan, last, tmp_path / name, colorizer, lambda: None)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    whole = Segment(0, 0, 100)
+    engine = colorizer.engine(options)
+    wanted = [frame for frame, _ in colored_frames(plan, whole, engine)][last.start :]
+    for frame, expected in zip((one for one, _ in colored_frames(plan, last, engine)), wanted, strict=True):
+        assert frame.index == expected.index
+        assert all(np.array_equal(plane, other) for plane, other in zip(frame.chroma, expected.chroma, strict=True))
+
+
+def test_segments_begin_at_shots_where_they_can() -> None:
+    starts, durations = tuple(range(0, 1000, 2)), (2,) * 500
+    found = list(cut(starts, durations, Fraction(1, 10), (0, 30, 45, 300)))
+    assert [one.start for one in found] == [0, 45, 95, 145, 195, 245, 295, 300, 350, 400, 450]
+    assert [one.stop for one in found] == [one.start for one in found[1:]] + [500]
+
+
+def test_a_film_from_a_transport_stream_keeps_its_times(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.ts", codec="libx264", frames=10, sounds=("aac",))
+    for name in ("out.mp4", "out.mkv"):
+        target, _ = color(source, name, codec="h264")
+        pairs = zip(times_of(source), times_of(target), strict=True)
+        assert all(abs(one - other) <= Fraction(1, 2000) for one, other in pairs)
+
+
+def test_preview_is_side_by_side_and_short(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", frames=50, sounds=("aac",))
+    target, result = color(source, preview=1)
+    assert result.frames == len(frames_of(target)) == 25
+    left, right = np.split(luma_of(target)[3], 2, axis=1)
+    assert np.array_equal(left, right) and np.array_equal(left, luma_of(source)[3])
+    assert np.all(plane_of(frames_of(target)[3], 1)[:, :48] == 128)
+    assert packets_of(target, 1)[-1][0] <= 1
+
+
+def test_auto_chooses_a_render_factor(color: Any, tmp_path: Path) -> None:
+    _, result = color(make_film(tmp_path / "in.mkv", frames=3), render_factor="auto")
+    assert 7 <= result.render_factor <= 64

@@ -161,6 +161,17 @@ def test_a_file_cut_in_the_middle(color: Any, tmp_path: Path) -> None:
     assert 10 < result.frames == len(luma_of(target)) < 30
 
 
+def test_a_damaged_film_of_several_segments(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", codec="libx264", rate=4, frames=120, options={"g": "20", "crf": "10"})
+    data = bytearray(source.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(data) // 4, len(data) - 2000, 40):
+        data[place] ^= 0x55
+    (tmp_path / "bad.mkv").write_bytes(data)
+    target, result = color(tmp_path / "bad.mkv")
+    assert result.notes and 60 < result.frames == len(luma_of(target)) < 120
+
+
 def test_another_size_in_the_middle(color: Any, tmp_path: Path) -> None:
     small = make_film(tmp_path / "small.ts", codec="mpeg2video", frames=10, size=(64, 96))
     large = make_film(tmp_path / "large.ts", codec="mpeg2video", frames=10, size=(96, 128))
@@ -168,6 +179,13 @@ def test_another_size_in_the_middle(color: Any, tmp_path: Path) -> None:
     target, result = color(tmp_path / "both.ts")
     assert {plane.shape for plane in luma_of(target)} == {(64, 96)}
     assert "another size" in " ".join(result.notes)
+
+
+def test_a_refused_film_leaves_nothing_behind(color: Any, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in.mkv", pixel_format="yuv420p10le", transfer=16, frames=2)
+    with pytest.raises(UnsupportedError):
+        color(source)
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 @pytest.mark.parametrize(("transfer", "kind"), [(16, "PQ"), (18, "HLG")])

@@ -81,7 +81,9 @@ MKV = Kind(
     _NO_SHIFT,
     attachments=True,
 )
-WEBM = Kind("webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT)
+WEBM = Kind(
+    "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT
+)
 KINDS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".mkv": MKV, ".webm": WEBM}
 
 
@@ -159,9 +161,7 @@ def join(
         stream = _picture_stream(out, first.streams.video[0], source, encoding)
         if source.aspect != (1, 1) and kind in (MKV, WEBM) and encoding.codec not in ("h264", "h265"):
             shape = f"{source.aspect[0]}:{source.aspect[1]}"
-            notes.append(
-                f"pixels appear square instead of {shape}, as {encoding.codec} cannot say so here; use h264"
-            )
+            notes.append(f"pixels appear square instead of {shape}, as {encoding.codec} cannot say so here; use h264")
         stream.metadata.update(_kept(film.metadata))
         stream.disposition = film.disposition
         passengers = _passengers(original, out, kind, film.index, notes)

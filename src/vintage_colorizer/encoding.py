@@ -34,7 +34,10 @@ class Codec:
 
 
 CODECS: dict[str, Codec] = {
-    "h264": Codec("libx264", (8, 10), 18, presets=True, odd_chroma="444"),
+    # cpu-independent: without it, bytes depend on the processor, and on memory that was never written.
+    "h264": Codec(
+        "libx264", (8, 10), 18, presets=True, settings=(("x264-params", "cpu-independent=1"),), odd_chroma="444"
+    ),
     "h265": Codec(
         "libx265", (8, 10, 12), 20, presets=True, settings=(("x265-params", "log-level=error"),), odd_chroma="444"
     ),
@@ -158,7 +161,7 @@ class SegmentWriter:
         """Open the file and the encoder."""
         self.frames = 0
         self._encoding = encoding
-        self._file = av.open(url(path), "w", format="matroska")
+        self._file = av.open(url(path), "w", format="matroska", container_options={"fflags": "+bitexact"})
         codec = CODECS[encoding.codec]
         stream: Any = self._file.add_stream(codec.encoder, rate=_plausible_rate(encoding.rate))
         stream.width, stream.height = encoding.width, encoding.height

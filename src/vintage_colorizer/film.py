@@ -124,7 +124,7 @@ def color_film(
     network = colorizer.engine(options).info.sha256
     fingerprint = film_fingerprint(source, options, network, threads, target.suffix.lower())
     workspace = Workspace(target)
-    with workspace.locked(), _disk_errors(target):
+    with workspace.locked(), _disk_errors(workspace):
         if _is_done(source, target, fingerprint, overwrite):
             return FilmResult(str(target), "done before")
         if options.no_resume:
@@ -371,15 +371,16 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
 
 
 @contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
+def _disk_errors(workspace: Workspace) -> Iterator[None]:
     """Turn failures to write into errors of ours."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
-        name = readable_name(target)
+        name = readable_name(workspace.target)
         if error.errno in FULL:
-            free = shutil.disk_usage(target.parent).free // 2**20
+            free = shutil.disk_usage(workspace.target.parent).free / 2**20
+            space = f"{workspace.shortage()}{free:.0f} MiB are free"
             raise DiskFullError(
-                f"No space is left to write {name} ({free} MiB are free); free some and run the same command to go on."
+                f"No space is left to write {name} ({space}); free some and run the same command to go on."
             ) from error
         raise OutputError(f"{name} cannot be written ({reason(error)}); choose another place with -o.") from error

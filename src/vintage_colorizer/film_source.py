@@ -313,39 +313,38 @@ class FrameReader:
             UnreadableError: a frame that was there before is not there any more.
         """
         expected = start
-        for index, frame in self._from_nearest(start):
-            if index >= stop:
-                break
-            if index >= start:
-                if index != expected:
+        # Where a film is damaged, frames found by seeking can differ from those found from the beginning.
+        for way in (self._by_seeking, self._from_the_beginning):
+            for index, frame in way(expected):
+                if index > expected or expected == stop:
                     break
-                yield index, frame
-                expected += 1
-        if expected != stop:
-            raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
+                if index == expected:
+                    yield index, frame
+                    expected += 1
+            if expected == stop:
+                return
+        raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
 
-    def _from_nearest(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        if start > 0 and self._index is not None:
-            with open_film(self._path) as container:
-                frames = self._seek(container, start)
-                first = next(frames, None)
-                if first is not None and first[1].key_frame and first[0] <= start:
-                    yield first
-                    yield from frames
-                    return
+    def _from_the_beginning(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         with open_film(self._path) as container:
             yield from enumerate(decode(container, self._prepare(container), Losses()))
 
-    def _seek(self, container: InputContainer, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        assert self._index is not None
-        stream = self._prepare(container)
-        try:
-            container.seek(self._times[start], stream=stream)  # type: ignore[arg-type]
-        except av.error.FFmpegError:
+    def _by_seeking(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames from the last one before `start` at which decoding can begin; none if there is no way."""
+        if start == 0 or self._index is None:
             return
-        for frame in decode(container, stream, Losses()):
-            index = self._index.get(time_of(frame))
-            if index is not None:
+        with open_film(self._path) as container:
+            stream = self._prepare(container)
+            try:
+                container.seek(self._times[start], stream=stream)  # type: ignore[arg-type]
+            except av.error.FFmpegError:
+                return
+            begun = False
+            for frame in decode(container, stream, Losses()):
+                index = self._index.get(time_of(frame))
+                begun = begun or frame.key_frame
+                if not begun or index is None:
+                    return
                 yield index, frame
 
     def _prepare(self, container: InputContainer) -> VideoStream:

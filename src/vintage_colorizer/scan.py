@@ -50,6 +50,11 @@ class _Tally:
         self.interlaced = self.resized = self.retimed = self.corrupt = 0
         self.shots = ShotDetector()
 
+    @property
+    def length(self) -> int:
+        """From the first frame to the end of the last one, in the time base."""
+        return self.starts[-1] + self.last_duration - self.starts[0]
+
     def add(self, frame: VideoFrame, source: Source) -> None:
         usual = self.last_duration or usual_duration(source)
         time = time_of(frame)
@@ -61,7 +66,7 @@ class _Tally:
             self.retimed += 1
         self.raw_times.append(time_of(frame))
         self.starts.append(time)
-        self.last_duration = frame.duration or self.last_duration
+        self.last_duration = frame.duration or usual
         self.interlaced += frame.interlaced_frame
         self.corrupt += frame.is_corrupt
         self.resized += (frame.width, frame.height) != (source.width, source.height)
@@ -88,7 +93,7 @@ def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
         for frame in decode(container, stream, losses):
             source = source or describe(path, container, stream, frame)
             tally.add(frame, source)
-            if seconds is not None and (tally.starts[-1] - tally.starts[0]) * Fraction(*source.time_base) >= seconds:
+            if seconds is not None and tally.length * Fraction(*source.time_base) >= seconds:
                 break
             count(len(tally.starts), stream.frames or None, len(tally.shots.starts))
     if source is None:

@@ -12,7 +12,7 @@ import os
 import shutil
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -158,6 +158,8 @@ class Workspace:
             self.folder.mkdir(exist_ok=True)
             yield
         finally:
+            with suppress(OSError):
+                self.folder.rmdir()  # if nothing is in it
             self._lock.unlink(missing_ok=True)
             lock.release()
 
@@ -176,6 +178,18 @@ class Workspace:
     def save(self, plan: Plan) -> None:
         """Keep a plan for later runs."""
         self._write("plan.json", plan.to_json())
+
+    def shortage(self) -> str:
+        """How much space the rest of the film needs, judged by the finished segments; empty if there is none."""
+        sizes = {int(path.stem): path.stat().st_size for path in self.folder.glob("[0-9]*.mkv") if path.stem.isdigit()}
+        try:
+            plan = Plan.of_json((self.folder / "plan.json").read_text())
+            frames = sum(plan.segments[index].stop - plan.segments[index].start for index in sizes)
+            size = sum(sizes.values())
+            needed = 2 * size * len(plan.starts) / frames - size  # all segments, and all once more when they are joined
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            return ""
+        return f"about {needed / 2**20:.0f} MiB are needed, "
 
     def clear(self) -> None:
         """Remove the folder and all in it."""
