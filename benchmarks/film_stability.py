@@ -8,7 +8,6 @@ motion. For films given, which must be in color, motion is optical flow at full 
 change        mean difference of chroma to the frame before, moved by the true motion (x 1000)
 colorfulness  mean length of the chroma vector against no filter
 error         mean distance to the true chroma (x 1000)
-ghost         mean length of chroma just behind a moving object or just after a cut that is not the frame's own (x 1000)
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from vintage_colorizer import color
+from vintage_colorizer import catalog, color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import Colorizer, propose_batch, settings_of
 from vintage_colorizer.options import FilmOptions
@@ -192,7 +191,7 @@ def clips() -> Iterator[Clip]:
 
 def main() -> None:
     """Print a table."""
-    stabilities = (0.3, 0.6, 1.0)
+    stabilities = sorted({one.stability for one in catalog.LOOKS.values()})
     colorizer = Colorizer()
     everything = [*clips(), *(film_clip(Path(name)) for name in sys.argv[1:])]
     sums: dict[str, list[dict[str, float]]] = {}

@@ -35,7 +35,7 @@ class LookSettings:
     render_factor: int
     vividness: float | None
     saturation: float = 1.0
-    stability: float = 0.6  # of films: how much color is averaged over time
+    stability: float = 0.6  # of films: how much their color is averaged over time
 
 
 NETWORKS: dict[str, NetworkFile] = {
@@ -48,7 +48,7 @@ NETWORKS: dict[str, NetworkFile] = {
 }
 
 LOOKS: dict[tuple[str, Look], LookSettings] = {
-    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.75),
+    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.75, stability=0.3),
     ("compact", "stable"): LookSettings(render_factor=16, vividness=0.4),
-    ("compact", "video"): LookSettings(render_factor=16, vividness=0.2),
+    ("compact", "video"): LookSettings(render_factor=16, vividness=0.2, stability=0.8),
 }

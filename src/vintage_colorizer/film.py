@@ -287,7 +287,7 @@ def colored_frames(plan: Plan, segment: Segment, engine: Engine) -> Iterator[tup
     Decoding, the network, and the filter run ahead of the consumer, each in a thread of its own.
     """
     moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine)
-    calmed = ahead(calm(ahead(moments, 2 * MOST_BATCHED), plan.stability), 4)
+    calmed = ahead(calm(ahead(moments, 4), plan.stability), 4)
     source, encoding = plan.source, plan.encoding
     maker: ChromaPlanes | None = None
     for seen, chroma in calmed:

@@ -336,7 +336,7 @@ class FrameReader:
         with open_film(self._path) as container:
             stream = self._prepare(container)
             try:
-                container.seek(self._times[start], stream=stream)  # type: ignore[arg-type]
+                container.seek(self._times[start], stream=stream)
             except av.error.FFmpegError:
                 return
             begun = False

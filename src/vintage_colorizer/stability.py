@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -123,7 +123,7 @@ class Moment(Generic[Payload]):
 class _Entry(Generic[Payload]):
     """A moment in the filter's window. Links are h x w x 3: dx, dy in chroma pixels, and how far to trust them."""
 
-    moment: Moment[Payload]
+    payload: Payload | None  # let go of once it was yielded: it may hold a whole frame
     planes: Floats  # h x w x 3: U, V, and evened luma
     view: Any  # 8-bit luma for optical flow
     back: Floats | None = None  # to the frame before, None at the start of a shot
@@ -175,7 +175,7 @@ def _entry(moment: Moment[Payload]) -> _Entry[Payload]:
     evened = (luma - luma.mean()) * np.float32(0.2 / max(0.02, float(luma.std())))  # brightness may flicker
     high, wide = _fitting(moment.luma.shape, FLOW_SIDE)
     view = cv2.resize(moment.luma, (wide, high), interpolation=cv2.INTER_AREA)
-    return _Entry(moment, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8))
+    return _Entry(moment.payload, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8))
 
 
 def _fitting(shape: tuple[int, ...], side: int) -> tuple[int, int]:
@@ -235,7 +235,8 @@ def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) ->
             share = weights[distance - 1] * link[..., 2] * np.exp(-mismatch * mismatch)
             total += share[..., None] * planes[..., :2]
             weight += share
-    return entry.moment.payload, total / weight[..., None]
+    payload, entry.payload = entry.payload, None
+    return cast(Payload, payload), total / weight[..., None]
 
 
 def _compose(first: Floats, second: Floats) -> Floats:
