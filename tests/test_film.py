@@ -249,3 +249,37 @@ def test_preview_is_side_by_side_and_short(color: Any, tmp_path: Path) -> None:
 def test_auto_chooses_a_render_factor(color: Any, tmp_path: Path) -> None:
     _, result = color(make_film(tmp_path / "in.mkv", frames=3), render_factor="auto")
     assert 7 <= result.render_factor <= 64
+
+
+@pytest.mark.parametrize(("name", "words"), [("out.mp4", "mov_text"), ("out.mkv", "subrip")])
+def test_a_full_mp4(color: Any, tmp_path: Path, name: str, words: str) -> None:
+    source = make_film(
+        tmp_path / "in.mp4", codec="libx264", frames=25, sounds=("aac", "ac3"), subtitles="mov_text", chapters=True
+    )
+    target, result = color(source, name, codec="h264")
+    with av.open(str(target)) as container:
+        assert [one.codec_context.name for one in container.streams.audio] == ["aac", "ac3"]
+        assert [one.codec_context.name for one in container.streams.subtitles] in ([words], ["srt"])
+        assert len(container.chapters()) == 2
+    index = 3
+    assert any(b"Hello" in text for _, text in packets_of(target, index))
+    assert bool(result.notes) == (name == "out.mkv")
+
+
+def test_attachments_stay_where_they_can(color: Any, tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as out:
+        stream: Any = out.add_stream("ffv1", rate=25)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        out.add_attachment("font.ttf", "font/ttf", b"letters")
+        for _ in range(2):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 32), 99, np.uint8), format="yuv420p")))
+        out.mux(stream.encode(None))
+    target, result = color(source)
+    with av.open(str(target)) as container:
+        attached: Any = container.streams[1]
+        assert (attached.name, attached.data) == ("font.ttf", b"letters")
+    assert result.notes == ()
+    _, result = color(source, "out.mp4")
+    assert "left out: attachment 1" in result.notes[0]
