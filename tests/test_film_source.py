@@ -246,9 +246,9 @@ def test_tags_are_kept(color: Any, tmp_path: Path, matrix: int, full: bool) -> N
     assert (int(frame.colorspace), int(frame.color_range)) == (matrix, 2 if full else 1)
 
 
-@pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.avi", "in.ts", "in.gif", "in.webm"])
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.avi", "in.ts", "in.mpg", "in.gif", "in.webm", "in.264"])
 def test_any_range_of_frames_can_be_read(tmp_path: Path, name: str) -> None:
-    codec = {"gif": "gif", "webm": "libvpx-vp9"}.get(name[3:], "libx264")
+    codec = {"gif": "gif", "webm": "libvpx-vp9", "mpg": "mpeg2video"}.get(name[3:], "libx264")
     pixel_format = "rgb8" if codec == "gif" else "yuv420p"
     source = make_film(tmp_path / name, codec=codec, pixel_format=pixel_format, frames=60, options={"g": "12"})
     found = scan(source, 1, None, lambda *count: None)

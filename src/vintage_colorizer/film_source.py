@@ -58,6 +58,7 @@ SAFE = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics by their numbers in ITU-T H.273
 UNSPECIFIED = 2
 LARGEST_SIDE = 16384
+ROUGHLY = 100  # frames to go back further where seeking went too far
 INTERLACED_SHARE = 0.1  # of the frames looked at, above which a film counts as interlaced
 RAW_PLANAR = ("yuv4", "yuvj4", "yuva4", "gray", "nv12", "nv16", "nv21", "nv24", "p010", "p210", "p410", "p012", "p016")
 
@@ -313,9 +314,10 @@ class FrameReader:
             UnreadableError: a frame that was there before is not there any more.
         """
         expected = start
-        # Where a film is damaged, frames found by seeking can differ from those found from the beginning.
-        for way in (self._by_seeking, self._from_the_beginning):
-            for index, frame in way(expected):
+        # Some containers are sought in only roughly; and where a film is damaged, decoding from some
+        # frame on can give other frames than decoding from the beginning.
+        for first in (start, start - ROUGHLY, 0):
+            for index, frame in self._from(max(0, first)):
                 if index > expected or expected == stop:
                     break
                 if index == expected:
@@ -325,18 +327,18 @@ class FrameReader:
                 return
         raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
 
-    def _from_the_beginning(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        with open_film(self._path) as container:
-            yield from enumerate(decode(container, self._prepare(container), Losses()))
-
-    def _by_seeking(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames from the last one before `start` at which decoding can begin; none if there is no way."""
-        if start == 0 or self._index is None:
-            return
+    def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames from one near `start` at which decoding can begin; none if there is no way."""
+        time = self._times[start]
         with open_film(self._path) as container:
             stream = self._prepare(container)
+            if start == 0:
+                yield from enumerate(decode(container, stream, Losses()))
+                return
+            if self._index is None or time is None:
+                return
             try:
-                container.seek(self._times[start], stream=stream)
+                container.seek(time, stream=stream)
             except av.error.FFmpegError:
                 return
             begun = False

@@ -57,8 +57,7 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
         if answer is None:
             process.wait()
             listeners[1].join()
-            why = _death(process.returncode, last)
-            raise UnreadableError(f"{readable_name(source)} crashed the decoder or encoder ({why}); it may be damaged.")
+            raise _death(source, process.returncode, last)
     return answer
 
 
@@ -131,10 +130,14 @@ def _listen(
     return thread
 
 
-def _death(code: int, last: deque[str]) -> str:
+def _death(source: Path, code: int, last: deque[str]) -> UnreadableError:
+    """Say why a worker died: a signal means a crash in a codec, an exit code a mistake of ours."""
+    name = readable_name(source)
     if code < 0:
-        return signal.Signals(-code).name
-    return f"exit {code}" + (f": {last[-1].strip()}" if last else "")
+        blow = signal.Signals(-code).name
+        return UnreadableError(f"{name} crashed the decoder or encoder ({blow}); it may be damaged.")
+    why = f"exit {code}" + (f": {last[-1].strip()}" if last else "")
+    return UnreadableError(f"{name} could not be colored: its process stopped ({why}); please report this.")
 
 
 def main() -> None:
