@@ -170,6 +170,21 @@ def test_other_options_start_over(slow_film: Path, tmp_path: Path) -> None:
     assert color_in_worker(slow_film, target, other, overwrite=False, report=lambda now: None).resumed == 0
 
 
+def test_a_source_that_was_moved_goes_on_and_one_that_changes_fails(slow_film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with pytest.raises(Enough):
+        color(slow_film, target, stop)
+    moved = slow_film.rename(tmp_path / "moved.mkv")
+
+    def touch(now: Progress) -> None:
+        if now.stage == "coloring" and now.done > 30:
+            os.utime(moved, (1, 1))
+
+    with pytest.raises(UnreadableError, match="changed"):
+        color(moved, target, touch)
+    assert color(moved, target).resumed == 0
+
+
 def test_a_damaged_segment_is_made_again(slow_film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
 
@@ -189,17 +204,17 @@ def test_a_damaged_segment_is_made_again(slow_film: Path, tmp_path: Path) -> Non
 def test_a_crash_or_hang_is_the_films_own_error(
     slow_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: signal.Signals, words: str
 ) -> None:
-    monkeypatch.setattr(film_worker, "SILENCE", 2.0)
-
     def strike(now: Progress) -> None:
         if now.stage == "coloring" and now.done < 20:
             worker = worker_of(os.getpid())
             assert worker is not None
             os.kill(worker, blow)
+            monkeypatch.setattr(film_worker, "SILENCE", 2.0)
 
     with pytest.raises(UnreadableError, match=words):
         color(slow_film, tmp_path / "out.mkv", strike)
     assert worker_of(os.getpid()) is None
+    monkeypatch.undo()
     color(slow_film, tmp_path / "out.mkv")  # the next film goes on
 
 

@@ -33,13 +33,13 @@ from vintage_colorizer.colorizer import LITTLE_COLOR, Colorizer, choose_render_f
 from vintage_colorizer.containers import comment_of, join, kind_of
 from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.engines import Engine
-from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError
+from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError, UnreadableError
 from vintage_colorizer.files import FULL, readable_name
 from vintage_colorizer.film_source import FrameReader, luma_plane, open_film, reason
 from vintage_colorizer.options import FilmOptions, Look
 from vintage_colorizer.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.scan import Scan, scan
-from vintage_colorizer.segments import Plan, Segment, Workspace, cut, film_fingerprint
+from vintage_colorizer.segments import Plan, Segment, Workspace, cut, film_fingerprint, identity
 from vintage_colorizer.stability import Moment, calm, fade_extremes
 
 DEFAULT_LOOK: Look = "video"
@@ -130,7 +130,7 @@ def color_film(
         if options.no_resume:
             workspace.clear()
             workspace.folder.mkdir()
-        plan = workspace.load(fingerprint)
+        plan = workspace.load(fingerprint, source)
         if plan is None:
             plan = make_plan(source, colorizer, options, codec, fingerprint, threads, report)
             workspace.save(plan)
@@ -151,6 +151,7 @@ def make_plan(
     encoding = Encoding.of(found.source, codec, options, threads)
     return Plan(
         fingerprint=fingerprint,
+        identity=identity(source),
         source=found.source,
         options=options,
         look=look,
@@ -201,6 +202,8 @@ def _work(plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report
         facts.append(known)
         done = segment.stop
         report(Progress("coloring", done, total, len(plan.shots)))
+    if identity(Path(plan.source.path)) != plan.identity:
+        raise UnreadableError(f"{plan.source.path} changed while it was colored; run the same command again.")
     report(Progress("joining", done, total, len(plan.shots)))
     pieces = [workspace.piece(segment, known) for segment, known in zip(plan.segments, facts, strict=True)]
     kind, _ = kind_of(workspace.target, plan.encoding.codec)

@@ -13,7 +13,7 @@ import shutil
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Plan:
     """All that decides a result: plain values, the same on every machine."""
 
     fingerprint: str
+    identity: str  # of the source file, see `identity`
     source: Source
     options: FilmOptions
     look: Look
@@ -163,14 +164,14 @@ class Workspace:
             self._lock.unlink(missing_ok=True)
             lock.release()
 
-    def load(self, fingerprint: str) -> Plan | None:
+    def load(self, fingerprint: str, source: Path) -> Plan | None:
         """The plan an earlier run left, if it was for the same source and options; else everything is cleared."""
         try:
             plan = Plan.of_json((self.folder / "plan.json").read_text())
         except (OSError, ValueError, KeyError, TypeError):
             plan = None
         if plan is not None and plan.fingerprint == fingerprint:
-            return plan
+            return replace(plan, source=replace(plan.source, path=str(source)))  # it may have been moved
         self.clear()
         self.folder.mkdir()
         return None
