@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["ColorizedPhoto", "Colorizer", "FilmOptions", "FilmResult", "PhotoOptions", "VintageColorizerError", "__version__"]
+__all__ = [
+    "ColorizedPhoto",
+    "Colorizer",
+    "FilmOptions",
+    "FilmResult",
+    "PhotoOptions",
+    "VintageColorizerError",
+    "__version__",
+]
 
 _HOMES = {
     "ColorizedPhoto": "colorizer",

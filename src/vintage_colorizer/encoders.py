@@ -104,7 +104,7 @@ def encode(
     metadata = replace(metadata, xmp=disclose(metadata.xmp, disclosure))
     profile = icc.srgb_profile()
     if format == "TIFF":
-        from . import tiff
+        from vintage_colorizer import tiff
 
         tiff.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
     elif format == "PNG":

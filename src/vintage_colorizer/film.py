@@ -116,6 +116,7 @@ def color_film(
         OptionError: the container cannot hold the codec, or an option is wrong.
         EngineError: the network failed.
     """
+    options = with_look(options)
     _, codec = kind_of(target, options.codec)
     threads = options.threads or os.cpu_count() or 1
     with open_film(source) as container:
@@ -135,6 +136,11 @@ def color_film(
             plan = make_plan(source, colorizer, options, codec, fingerprint, threads, report)
             workspace.save(plan)
         return _work(plan, workspace, colorizer, report)
+
+
+def with_look(options: FilmOptions) -> FilmOptions:
+    """The options with the look of films filled in."""
+    return options.replace(look=options.look or DEFAULT_LOOK)
 
 
 def make_plan(
@@ -237,6 +243,7 @@ def _result(plan: Plan, target: Path, resumed: int, chroma: float, notes: list[s
 
 def film_frames(source: Path, colorizer: Colorizer, options: FilmOptions) -> Iterator[FilmFrame]:
     """Color a film and yield its frames in order, without writing anything."""
+    options = with_look(options)
     threads = options.threads or os.cpu_count() or 1
     plan = make_plan(source, colorizer, options, "ffv1", "", threads, lambda progress: None)
     whole = Segment(0, 0, len(plan.starts))

@@ -30,7 +30,7 @@ from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, Pho
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films, one after the other; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
-    shared = options.model_dump(include=set(ColorOptions.model_fields))
+    shared = film.with_look(options).model_dump(include=set(ColorOptions.model_fields))
     Colorizer(PhotoOptions.of(**shared)).engine()  # says what computes; whatever is wrong is said before any work
     several = len(paths) > 1 or paths[0].is_dir()
     tally = Tally()
