@@ -19,7 +19,7 @@ from vintage_colorizer import catalog, errors
 from vintage_colorizer.archive import Outcome
 from vintage_colorizer.cli import app
 from vintage_colorizer.colorizer import AUTO_STEPS
-from vintage_colorizer.options import JobOptions, Look, PhotoOptions
+from vintage_colorizer.options import FilmOptions, JobOptions, Look, PhotoOptions
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -60,7 +60,7 @@ def test_every_option_is_in_the_reference(name: str, flag: str) -> None:
     assert re.search(rf"`[^`\n]*(?<![\w-]){flag}(?![\w-])", page("command-line.md")), f"{flag} of {name or 'all'}"
 
 
-@pytest.mark.parametrize("name", [*PhotoOptions.model_fields, *JobOptions.model_fields])
+@pytest.mark.parametrize("name", [*PhotoOptions.model_fields, *FilmOptions.model_fields, *JobOptions.model_fields])
 def test_every_option_of_the_library_is_in_the_reference(name: str) -> None:
     assert f"`{name}`" in page("options.md")
 

@@ -18,13 +18,13 @@ import typer
 
 from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
-from vintage_colorizer.options import BaseOptions, JobOptions, PhotoOptions
+from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions
 
 FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
 app = typer.Typer(
     name="vintage-colorizer",
-    help="Give old black-and-white photos their color back. Colors are plausible guesses, not historical fact.",
+    help="Give old black-and-white photos and films their color back. The colors are plausible guesses.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -133,6 +133,28 @@ def photo(
         commands.color_stream(out, options, job, console)
     else:
         raise typer.Exit(commands.color_photos(inputs, out, options, job, console))
+
+
+@app.command()
+@takes(FilmOptions, JobOptions)
+def film(
+    options: FilmOptions,
+    job: JobOptions,
+    *,
+    paths: Annotated[list[Path], typer.Argument(help="Films or folders of films.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
+    from vintage_colorizer import commands, film_commands
+
+    _set_level(quiet, debug)
+    console = commands.Console(quiet)
+    raise typer.Exit(film_commands.color_films(paths, out, options, job, console))
 
 
 @app.command()

@@ -149,7 +149,7 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
         return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
 
     interrupted = False
-    with console.progress(several) as progress, _report(job.report) as report:
+    with console.progress(several) as progress, open_report(job.report) as report:
         if several:
             progress.count_ahead(archive.find(paths, out))
         try:
@@ -159,7 +159,7 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
                 if several:
                     progress.advance()
                 elif outcome.status != "failed":
-                    console.say(_single_line(outcome))
+                    console.say(single_line(outcome))
         except KeyboardInterrupt:
             interrupted = True
     tally.summarize(console, several)
@@ -202,7 +202,7 @@ def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, conso
     if out is not None:
         output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
     start = time.perf_counter()
-    with _report(job.report) as report:
+    with open_report(job.report) as report:
         try:
             result = Colorizer(options).photo(sys.stdin.buffer)
             _write_stream(result, out, job.overwrite)
@@ -260,6 +260,7 @@ def diagnose() -> list[str]:
         "onnxruntime-gpu",
         "opencv-python-headless",
         "pillow",
+        "av",
         "pillow-heif",
         "torch",
     ):
@@ -310,13 +311,14 @@ def verify_weights() -> tuple[list[str], bool]:
     return lines, all(sound for _, sound, _ in found)
 
 
-def _single_line(outcome: Outcome) -> str:
+def single_line(outcome: Outcome) -> str:
+    """What became of an input, in a line."""
     text = f"Wrote {outcome.output}" if outcome.status == "done" else f"Skipped {outcome.path}"
     return f"{text} ({outcome.reason})." if outcome.reason else f"{text}."
 
 
 @contextmanager
-def _report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
+def open_report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
     """A function that appends outcomes to the report, line by line; to nothing if there is none."""
     if path is None:
         yield lambda outcome: None
