@@ -360,3 +360,17 @@ def test_tiny_learns_to_color_and_its_file_colors_a_photo(tmp_path: Path) -> Non
     assert psnr(colored, coffee) > psnr(np.repeat(grey[..., None], 3, axis=2), coffee) + 1
     card = (tmp_path / "run" / "card.md").read_text()
     assert "psnr" in card and "name: tiny" in card
+
+
+@pytest.mark.slow
+def test_the_originals_network_goes_through_all_phases(photos: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("artistic", [*SHORT, "repeats=0", "gan.share=1"])
+    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
+    before = {key: value.clone() for key, value in training.generator.network.state_dict().items()}
+    training.go()
+    training.run.close()
+    after = training.generator.network.state_dict()
+    assert not torch.equal(after["layers.11.0.weight_orig"], before["layers.11.0.weight_orig"])
+    assert training.figures["gan-1"]["colorfulness"] > 0
+    chroma = training.generator.contract().eval()(torch.rand(1, 1, 64, 64))
+    assert chroma.shape == (1, 2, 64, 64)
