@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-weights_app = typer.Typer(help="The networks: what is there.", no_args_is_help=True)
+weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
 
@@ -104,11 +104,15 @@ def photo(
     job: JobOptions,
     *,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
+        list[Path] | None,
+        # Not readable is the failure of one input, told by the run itself, and no usage error.
+        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False, readable=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+        typer.Option(
+            "-o", "--out", help="File or folder; NAME-color.EXT beside the source by default.", readable=False
+        ),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
@@ -123,10 +127,11 @@ def photo(
     _set_level(quiet, debug)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
+    commands.require_one_format(out, options)
     if try_factors is not None:
-        commands.try_render_factors(paths, out, try_factors, options, console)
+        commands.try_render_factors(paths, out, try_factors, options, job, console)
     elif paths == [Path("-")]:
-        commands.color_stream(out, options, console)
+        commands.color_stream(out, options, job, console)
     else:
         raise typer.Exit(commands.color_photos(paths, out, options, job, console))
 
@@ -169,6 +174,53 @@ def weights_list() -> None:
 
     for line in commands.list_networks():
         typer.echo(line)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    name: Annotated[str, typer.Argument(metavar="artistic|stable|video", help="Which of the original's networks.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Download one of the original's published networks and convert it; needs the train extra."""
+    from vintage_colorizer import commands
+
+    commands.fetch_weights(name, commands.Console(quiet))
+
+
+@weights_app.command("import")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="A .pth file of the original.")],
+    look: Annotated[
+        str | None, typer.Option("--as", metavar="artistic|stable|video", help="Which look it is for, if unknown.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Convert a weights file of the original; needs the train extra, running it later does not."""
+    from vintage_colorizer import commands
+
+    commands.import_weights(file, look, commands.Console(quiet))
+
+
+@weights_app.command("verify")
+def weights_verify() -> None:
+    """Check every network that is here against its hash."""
+    from vintage_colorizer import commands
+
+    lines, sound = commands.verify_weights()
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if sound else FAILED)
+
+
+@weights_app.command("export")
+def weights_export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="compact, artistic, stable or video.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
+) -> None:
+    """Write a network as one self-contained ONNX file, for --weights here or for other programs."""
+    from vintage_colorizer import weights
+
+    weights.export(name, file)
 
 
 def main() -> None:

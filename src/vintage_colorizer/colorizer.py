@@ -20,13 +20,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import __version__, catalog, color
+from vintage_colorizer import catalog, color, weights
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
+from vintage_colorizer.engines import (
+    Engine,
+    NetworkInfo,
+    OnnxEngine,
+    TorchEngine,
+    describe_hardware,
+    unused_gpu,
+)
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
-from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
+from vintage_colorizer.photos import (
+    Disclosure,
+    Photo,
+    PhotoSource,
+    file_status,
+    output_format,
+    read_photo,
+    write_photo,
+)
+from vintage_colorizer.weights import LocalNetwork
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -45,21 +61,19 @@ class Source:
     path: Path | None = None
 
     @classmethod
-    def of(cls, source: PhotoSource, photo: Photo) -> Source:
-        """Describe what was given to `Colorizer.photo`."""
-        if isinstance(source, (str, os.PathLike)):
-            return cls.of_file(Path(source))
-        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest())
+    def of_pixels(cls, pixels: Pixels) -> Source:
+        """Describe a picture that has no file."""
+        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
-        """Describe a file without reading it."""
-        status = path.stat()
+        """Describe a file without reading it; raises UnreadableError if it is not there."""
+        status = file_status(path)
         return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
 
     def protect(self, target: Path) -> None:
         """Raise OutputExistsError if `target` is this very source."""
-        if self.path is not None and target.exists() and target.samefile(self.path):
+        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
             raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
@@ -162,12 +176,7 @@ class ColorizedPhoto:
             format=format,
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(
-                fingerprint=self.fingerprint,
-                software=f"Vintage Colorizer {__version__}",
-                look=self.look,
-                network=self.network.name,
-            ),
+            disclosure=Disclosure(self.fingerprint, look=self.look, network=self.network.name),
         )
 
 
@@ -185,7 +194,7 @@ class Colorizer:
     def __init__(self, options: PhotoOptions | None = None, **settings: Any) -> None:
         """Remember the defaults; nothing is loaded yet."""
         self.options = (options or PhotoOptions()).replace(**settings)
-        self._engines: dict[tuple[str, str, int | None], Engine] = {}
+        self._engines: dict[tuple[str | int | None, ...], Engine] = {}
         self._lock = threading.Lock()
 
     def photo(self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Any) -> ColorizedPhoto:
@@ -203,11 +212,13 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
+        # Before reading, so that a change from now on shows when the file is looked at again.
+        origin = Source.of_file(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
             photo = read_photo(source, max_megapixels=options.max_megapixels)
             loading.result()
-        return self.color(photo, options, Source.of(source, photo))
+        return self.color(photo, options, origin)
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
@@ -224,7 +235,7 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=factor,
-            source=source or Source.of(photo.pixels, photo),
+            source=source or Source.of_pixels(photo.pixels),
             notes=notes,
         )
 
@@ -249,12 +260,11 @@ class Colorizer:
     def engine(self, options: ColorOptions | None = None) -> Engine:
         """Return the engine these options ask for, loading it the first time."""
         options = options or self.options
-        file = catalog.NETWORKS[options.network]
-        path, sha256 = (Path(options.weights), None) if options.weights else (file.path, file.sha256)
-        key = (str(path), options.device, options.threads)
+        look = None if options.weights or options.network == "compact" else options.look or DEFAULT_LOOK
+        key = (options.weights or options.network, look, options.engine, options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                engine = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                engine = load_engine(options)
                 self._engines[key] = engine
                 log.info("Coloring with %s.", describe_hardware(engine))
                 if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
@@ -266,9 +276,14 @@ class Colorizer:
     ) -> tuple[Floats, int, tuple[str, ...]]:
         """Small chroma, the render factor it was made at, and notes on what memory forced."""
         wanted = options.render_factor or settings.render_factor
-        if wanted == "auto":
-            return (*choose_render_factor(engine, pixels, settings), ())
         notes: list[str] = []
+        if wanted == "auto":
+            try:
+                return (*choose_render_factor(engine, pixels, settings), ())
+            except OutOfMemoryError as error:
+                notes.append("not enough memory to compare render factors")
+                log.warning("%s", error)
+                wanted = settings.render_factor
         for factor in _ladder(wanted):
             try:
                 return propose(engine, pixels, factor, settings.vividness), factor, tuple(notes)
@@ -280,6 +295,31 @@ class Colorizer:
         cpu = self.engine(options.replace(device="cpu"))
         notes.append("the processor was used, as the GPU has too little memory")
         return propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes)
+
+
+def load_engine(options: ColorOptions) -> Engine:
+    """Load the network these options ask for into the engine they ask for.
+
+    Raises:
+        MissingError: the network or a package is not here.
+        WeightsError: the network file is damaged or is none.
+        OptionError: the engine cannot run this network, or the device is not there.
+    """
+    if options.weights:
+        network = LocalNetwork(Path(options.weights))
+    else:
+        network = weights.find(options.network, options.look or DEFAULT_LOOK)
+    if options.engine != "torch":
+        return OnnxEngine(
+            network.path,
+            sha256=network.sha256,
+            tensors=network.tensors,
+            device=options.device,
+            threads=options.threads,
+        )
+    if network.tensors is None and network.path.suffix != ".safetensors":
+        raise OptionError(f"The torch engine cannot run {network.path.name}; leave out --engine.")
+    return TorchEngine(network.tensors or network.path, device=options.device, threads=options.threads)
 
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
@@ -340,9 +380,11 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """The same picture with 256 levels."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
-    if pixels.dtype == np.uint16:
-        return np.asarray((pixels.astype(np.uint32) * 255 + 32767) // 65535, dtype=np.uint8)
-    return np.asarray(np.clip(pixels, 0, 1) * 255 + 0.5, dtype=np.float32).astype(np.uint8)
+    result = np.empty(pixels.shape, dtype=np.uint8)
+    for top, bottom in color.bands(*pixels.shape[:2]):  # the steps between never exist at full size
+        unit = np.clip(pixels[top:bottom] / np.float32(color.full_scale(pixels.dtype)), 0, 1)
+        result[top:bottom] = unit * 255 + np.float32(0.5)
+    return result
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:

@@ -18,6 +18,8 @@ from ..errors import OptionError
 if TYPE_CHECKING:
     from torch import nn
 
+    from .contract import Contract
+
 GENERATORS = ("artistic", "stable", "video", "compact")
 
 
@@ -33,8 +35,7 @@ def build_generator(name: str, pretrained: bool = False) -> nn.Module:
     if name in GENERATORS:
         from . import deoldify
 
-        builder = {"artistic": deoldify.artistic, "stable": deoldify.stable, "video": deoldify.video}[name]
-        return builder(pretrained)
+        return deoldify.BUILDERS[name](pretrained)
     raise OptionError(f"there is no generator '{name}'; choose one of {', '.join(GENERATORS)}")
 
 
@@ -43,3 +44,22 @@ def build_critic(features: int = 256) -> nn.Module:
     from .critic import Critic
 
     return Critic(features)
+
+
+def build_contract(architecture: str) -> Contract:
+    """Build the contract wrapper that runs the weights of a network file of this architecture, still empty.
+
+    Raises OptionError for an architecture that is not known.
+    """
+    import torch
+
+    from .contract import DeoldifyContract
+    from .deoldify import Deoldify
+    from .fold import fold
+
+    with torch.device("meta"):
+        generator = build_generator(architecture)
+        if not isinstance(generator, Deoldify):
+            raise OptionError(f"The torch engine cannot run {architecture}; leave out --engine.")
+        generator = fold(generator)
+    return DeoldifyContract(generator).eval()

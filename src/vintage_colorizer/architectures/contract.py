@@ -6,6 +6,7 @@ clamping and the change of color space are inside. The ONNX file and the torch e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,26 +73,50 @@ def chroma_of(rgb: Tensor) -> Tensor:
     return torch.cat([0.492 * (blue - luma), 0.877 * (red - luma)], dim=1)
 
 
-def export_onnx(contract: Contract, path: Path, metadata: Mapping[str, str], tolerance: float = 1e-3) -> None:
-    """Write `contract` as one self-contained ONNX file that obeys the contract of network files.
+def export_onnx(
+    contract: Contract,
+    path: Path,
+    metadata: Mapping[str, str],
+    tensors: Path | None = None,
+    tolerance: float = 1e-3,
+) -> None:
+    """Write `contract` as an ONNX file that obeys the contract of network files.
 
-    N, H and W are dynamic. `metadata` is written as it is, completed by `stride`, `multiple` and `fit`.
-    The file is run with onnxruntime at two sizes and compared with torch; WeightsError if chroma differs
-    by more than `tolerance`.
+    N, H and W are dynamic. `metadata` is written as it is, completed by `stride`, `multiple` and `fit`. The file holds
+    the weights, unless `tensors` names a safetensors file of the contract's state dict in the same folder: then it
+    refers to that, so that a large network is mapped into memory and not copied. The file is run with onnxruntime at
+    two sizes and compared with torch; WeightsError if chroma differs by more than `tolerance`.
     """
     import onnx
 
     contract = contract.eval()
-    program = _trace(contract)
-    model = program.model_proto
+    model = _trace(contract).model_proto
     own = {"stride": str(contract.stride), "multiple": str(contract.multiple), "fit": contract.fit}
     onnx.helper.set_model_props(model, {**metadata, **own})
     _name_dimensions(model, contract.stride)
-    onnx.save_model(model, str(path))
+    if tensors is not None:
+        _refer_to(tensors, model)
+    path.write_bytes(model.SerializeToString())
     for sides in ((3, 5), (4, 2)):
         error = _difference(contract, path, *(side * contract.multiple for side in sides))
         if not error <= tolerance:
-            raise WeightsError(f"the exported network {path} is off by {error:.2g} from torch; do not use it")
+            raise WeightsError(f"The exported network {path} is off by {error:.2g} from torch; do not use it.")
+
+
+def _refer_to(tensors: Path, model: Any) -> None:
+    """Replace weights in `model` by their places in a safetensors file (8 bytes of length, JSON, then the data)."""
+    from onnx import TensorProto
+
+    with open(tensors, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    for initializer in model.graph.initializer:
+        if initializer.name in header:
+            start, end = header[initializer.name]["data_offsets"]
+            initializer.ClearField("raw_data")
+            initializer.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", tensors.name), ("offset", 8 + length + start), ("length", end - start)):
+                initializer.external_data.add(key=key, value=str(value))
 
 
 def _example(contract: Contract, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
@@ -100,16 +125,16 @@ def _example(contract: Contract, batch: int, height: int, width: int) -> tuple[T
 
 
 def _trace(contract: Contract) -> Any:
-    names = ["luma", "vividness"] if contract.has_vividness else ["luma"]
-    # Sides as multiples of a number keep the arithmetic on sizes simple, and with it the export quick.
+    # Sides as multiples of a number, traced before the exporter sees them, keep the arithmetic on sizes
+    # simple: the exporter's own tracing takes minutes where this takes seconds.
     sides = {0: Dim("n"), 2: contract.multiple * Dim("h"), 3: contract.multiple * Dim("w")}
+    inputs = _example(contract, 2, 5 * contract.multiple, 3 * contract.multiple)
     shapes: list[dict[int, Any]] = [sides, {}]
+    program = torch.export.export(contract, inputs, dynamic_shapes=tuple(shapes[: len(inputs)]))
     return torch.onnx.export(
-        contract,
-        _example(contract, 2, 5 * contract.multiple, 3 * contract.multiple),
-        input_names=names,
+        program,
+        input_names=["luma", "vividness"][: len(inputs)],
         output_names=["chroma"],
-        dynamic_shapes=tuple(shapes[: len(names)]),
         opset_version=18,
         dynamo=True,
         verbose=False,

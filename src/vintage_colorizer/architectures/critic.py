@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import spectral_norm
 
 from .layers import SelfAttention, spectral_conv
@@ -26,11 +26,6 @@ class Critic(nn.Sequential):
         score = nn.Conv2d(features, 1, 4, bias=False)
         layers += [_unit(features, features), nn.Sequential(spectral_norm(score)), nn.Flatten()]
         super().__init__(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Judge pictures."""
-        logits: Tensor = super().forward(x)
-        return logits
 
 
 def _unit(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -7,6 +7,7 @@ its parameters. The names of parameters are those of the published files (Antic,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +52,12 @@ class DecoderBlock(nn.Module):
             self.add_module(name, conv_unit(channels, width))
             channels = width
         if attention:
-            self.get_submodule(self.names[-1]).append(SelfAttention(channels))  # type: ignore[operator]
+            self.last_unit.append(SelfAttention(channels))
+
+    @property
+    def last_unit(self) -> nn.Sequential:
+        """The last convolution with what belongs to it."""
+        return cast(nn.Sequential, self.get_submodule(self.names[-1]))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """[N, inputs, h, w] and the encoder's [N, skip, H, W] to [N, widths[-1], H, W]."""
@@ -132,9 +138,10 @@ class Deoldify(nn.Module):
 
         In `strips`, each computed with a halo of rows that is cut off again: at full size a map is big.
         """
-        step, last = deep.shape[2] // self.strips, self.strips - 1
+        strips = min(self.strips, deep.shape[2] // HALO)  # none thinner than its halo
+        step, last = deep.shape[2] // strips, strips - 1
         painted = []
-        for i in range(self.strips):
+        for i in range(strips):
             above, below = HALO if i else 0, HALO if i < last else 0
             top, bottom = i * step - above, (i + 1) * step + below
             strip = self._paint(deep[:, :, top:bottom], x[:, :, 2 * top : 2 * bottom])
@@ -165,3 +172,6 @@ def _deep_plan(bottom: int, skips: Sequence[int], factor: float) -> Plan:
 def _wide_plan(blocks: int, factor: int) -> Plan:
     width = 256 * factor
     return [(width, (width,))] * (blocks - 1) + [(width // 2, (width // 2,))]
+
+
+BUILDERS = {"artistic": artistic, "stable": stable, "video": video}

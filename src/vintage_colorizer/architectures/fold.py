@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import remove_spectral_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .deoldify import Deoldify
-from .layers import SelfAttention, WeightNormConv
+from .deoldify import DecoderBlock, Deoldify
+from .layers import SelfAttention, Upsampler, WeightNormConv
 
 ATTENTION_BLOCKS = 16
 STRIPS = 8
@@ -38,25 +38,29 @@ def fold(generator: Deoldify) -> Deoldify:
             if isinstance(child, WeightNormConv) or hasattr(child, "weight_orig"):
                 setattr(module, name, _plain(child))
     _fold_encoder(generator.layers[0])
-    shuffles = [generator.layers[i].get_submodule("shuf") for i in range(4, 8)] + [generator.layers[8]]
-    for shuffle in shuffles[:4]:
-        conv, norm, relu = shuffle.conv
-        shuffle.conv = nn.Sequential(fuse_conv_bn_eval(conv, norm), relu)
-    units = [generator.layers[3][1]] + [layer.get_submodule(layer.names[-1]) for layer in generator.layers[4:8]]
+    blocks = [cast(DecoderBlock, layer) for layer in generator.layers[4:8]]
+    shuffles = [*(block.shuf for block in blocks), cast(Upsampler, generator.layers[8])]
+    for block in blocks:
+        conv, norm, relu = block.shuf.conv
+        block.shuf.conv = nn.Sequential(fuse_conv_bn_eval(cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm)), relu)
+    middle = cast(nn.Sequential, cast(nn.Sequential, generator.layers[3])[1])
+    units = [middle, *(block.last_unit for block in blocks)]
     for unit, shuffle in zip(units, shuffles, strict=True):
-        _fold_forward(cast(nn.Sequential, unit), shuffle.conv[0])
+        _fold_forward(unit, cast(nn.Conv2d, shuffle.conv[0]))
     return generator.requires_grad_(False)
 
 
 def _plain(conv: nn.Module) -> nn.Module:
     """The same convolution without a norm of its weights."""
+    plain: nn.Conv1d | nn.Conv2d
     if isinstance(conv, WeightNormConv):
-        plain: nn.Conv1d | nn.Conv2d = nn.Conv2d(*conv.weight.shape[1::-1], 1, device="meta")
+        outputs, inputs = conv.weight.shape[:2]
+        plain = nn.Conv2d(inputs, outputs, 1, device="meta")
     else:
         conv = cast(nn.Conv2d, remove_spectral_norm(conv))
-        kind, bias = type(conv), conv.bias is not None
-        sides = {"kernel_size": conv.kernel_size, "stride": conv.stride, "padding": conv.padding}
-        plain = kind(conv.in_channels, conv.out_channels, **sides, bias=bias, device="meta")
+        sizes: dict[str, Any] = {"kernel_size": conv.kernel_size, "stride": conv.stride, "padding": conv.padding}
+        bias = conv.bias is not None
+        plain = type(conv)(conv.in_channels, conv.out_channels, **sizes, bias=bias, device="meta")
     plain.weight, plain.bias = nn.Parameter(conv.weight.detach()), conv.bias
     return plain.eval()
 
@@ -77,8 +81,9 @@ def _fold_forward(unit: nn.Sequential, conv: nn.Conv2d) -> None:
     norm = unit[-1]
     if not isinstance(norm, nn.BatchNorm2d):
         return
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * scale
-    conv.bias += conv.weight[:, :, 0, 0] @ shift
+    variance, mean = cast(Tensor, norm.running_var), cast(Tensor, norm.running_mean)
+    scale = norm.weight / torch.sqrt(variance + norm.eps)
+    shift = norm.bias - mean * scale
+    cast(Tensor, conv.bias).add_(conv.weight[:, :, 0, 0] @ shift)
     conv.weight *= scale.view(1, -1, 1, 1)
     unit[-1] = nn.Identity()

@@ -45,8 +45,10 @@ class SelfAttention(nn.Module):
         flat = x.flatten(2)
         query, key, value = self.query(flat).transpose(1, 2), self.key(flat), self.value(flat)
         size = (flat.shape[2] + self.blocks - 1) // self.blocks
+        key = F.pad(key, (0, size * self.blocks - flat.shape[2]))  # blocks of one size; what is padded is cut off
         parts = [key[:, :, i * size : (i + 1) * size] for i in range(self.blocks)]
         attended = torch.cat([value @ torch.softmax(query @ part, dim=1) for part in parts], dim=2)
+        attended = attended[:, :, : flat.shape[2]]
         return (self.gamma * attended + flat).view_as(x)
 
 
@@ -69,7 +71,8 @@ class Upsampler(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] to [N, outputs, 2H, 2W]."""
         x = F.pixel_shuffle(self.conv(x), 2)
-        return F.avg_pool2d(F.pad(x, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        blurred: Tensor = F.avg_pool2d(F.pad(x, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        return blurred
 
 
 class WeightNormConv(nn.Module):
@@ -87,7 +90,7 @@ class WeightNormConv(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The effective filters [outputs, inputs, 1, 1]."""
-        return self.weight_g * self.weight_v / self.weight_v.norm(dim=1, keepdim=True)
+        return self.weight_g * F.normalize(self.weight_v, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs, H, W] to [N, outputs, H, W]."""
