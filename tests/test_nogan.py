@@ -28,6 +28,7 @@ from vintage_colorizer.errors import (
 from vintage_colorizer.metrics import psnr
 from vintage_colorizer.training.devices import launch
 from vintage_colorizer.training.feed import make_order
+from vintage_colorizer.training.generators import build_painter
 from vintage_colorizer.training.nogan import NoGan, next_turn, one_cycle, plan, spread_rates, train
 from vintage_colorizer.training.recipe import load_recipe
 from vintage_colorizer.training.runs import Run
@@ -341,6 +342,40 @@ def test_two_processes_follow_one(photos: Path, tmp_path: Path) -> None:
     for part in ("generator", "critic"):
         for key, value in first[part].items():
             torch.testing.assert_close(second[part][key], value, atol=1e-4, rtol=0, msg=f"{part} {key}")
+
+
+BARE = """
+import sys
+for name in ("av", "cv2", "matplotlib", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorboard", "typer"):
+    sys.modules[name] = None
+from vintage_colorizer.errors import MissingError
+from vintage_colorizer.training.nogan import train
+
+try:
+    train("tiny", sys.argv[1], sys.argv[2], overrides=sys.argv[3:])
+except MissingError as error:
+    print(error)
+"""
+
+
+def test_a_bare_machine_trains_and_says_what_it_cannot_write(photos: Path, tmp_path: Path) -> None:
+    script = tmp_path / "bare.py"
+    script.write_text(BARE)
+    source = Path(__file__).parent.parent / "src"
+    done = subprocess.run(
+        [sys.executable, str(script), str(photos), str(tmp_path / "run"), *SHORT],
+        env={**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "onnx is needed" in done.stdout and "resume" in done.stdout
+    network = build_painter(
+        load_recipe("tiny", [f"generator.start={tmp_path / 'run' / 'network.safetensors'}"]).generator
+    )
+    last = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["generator"]
+    torch.testing.assert_close(network.network.state_dict()["head.bias"], last["head.bias"], atol=1e-3, rtol=1e-2)
 
 
 # ---- The whole way ----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -379,7 +380,7 @@ class NoGan:
         self.generator.network.load_state_dict(self.best)
         self._report(stage, stage.settings.size)
         log.info("%s: best at measurement %d of %d", stage.name, self.watch.best, len(self.watch.history) - 1)
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero and find_spec("matplotlib"):
             draw_curves(self.watch.history, self.watch.best, share, self.run.out / f"{stage.name}.png")
 
     # ---- The state ---------------------------------------------------------------------------------
