@@ -416,7 +416,7 @@ class NoGan:
         self.critic.load_state_dict(state["critic"])
         self.watch = Watch(self.recipe.inflection, **state["watch"])
         self.best, self.figures = state["best"], state["figures"]
-        log.info("resuming at stage %d, step %d", self.stage + 1, self.step)
+        log.info("Resuming at stage %d, step %d", self.stage + 1, self.step)
 
     def _optimizer(
         self, name: str, groups: list[list[nn.Parameter]], betas: tuple[float, float]
