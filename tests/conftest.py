@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from PIL import Image
 
 from fill_rule import filled, key_table
 from vintage_colorizer import Colorizer, weights
+
+# Whoever starts the tests in the background may have told them to ignore Ctrl-C; some are about it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
