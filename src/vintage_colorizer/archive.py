@@ -166,7 +166,7 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
         target = result_path(item, header, options)
         if _is_done(target, item.source, colorizer, options, overwrite):
             return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
-        with _claim(target), _room_for(header):
+        with _claim(target), room_for(header):
             result = colorizer.photo(item.source, options)
             result.write(target, target.suffix)
         return _success(path, target, result, time.perf_counter() - start)
@@ -283,7 +283,7 @@ def _claim(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _room_for(header: Header) -> Iterator[None]:
+def room_for(header: Header) -> Iterator[None]:
     """Let only one large photo be in memory at a time."""
     if header.width * header.height <= LARGE_PIXELS:
         yield

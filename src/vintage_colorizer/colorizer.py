@@ -25,7 +25,7 @@ from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.options import ColorOptions, Look, PhotoOptions
+from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, Look, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
 
 log = logging.getLogger("vintage_colorizer")
@@ -346,7 +346,7 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
-    shaping = options.model_dump(exclude={"look", "weights", "engine", "device", "threads", "max_megapixels"})
+    shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
     parts = [identity, look, network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -23,7 +23,7 @@ from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerE
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import output_format, read_photo
-from vintage_colorizer.sheets import contact_sheet
+from vintage_colorizer.sheets import compare_render_factors
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -205,19 +205,11 @@ def try_render_factors(
     source = paths[0]
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
-    variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
-    colorizer = Colorizer(options)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
-    results = [colorizer.color(photo, variant) for variant in variants]
-    labels = [_label(variant, result.render_factor) for variant, result in zip(variants, results, strict=True)]
-    sheet = contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
+    sheet = compare_render_factors(Colorizer(options), photo, options, factors)
     with atomically(target) as file:
         sheet.save(file, format, quality=95)
     console.say(f"Wrote {target}.")
-
-
-def _label(variant: PhotoOptions, factor: int) -> str:
-    return f"render factor {factor}" + (" (auto)" if variant.render_factor == "auto" else "")
 
 
 def diagnose() -> list[str]:
