@@ -6,6 +6,7 @@ decided in `server_guard`, how much in `server_limits`; the page is in `web`.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -275,7 +276,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         VintageColorizerError: the network cannot be used.
     """
     app = create_app(options)
-    with listen(options) as listener:
+    with listen(options) as listener, contextlib.suppress(KeyboardInterrupt):  # which is how it is meant to end
         say(f"Open {address(listener, options)} in a browser; Ctrl-C ends the server.")
         make_server(app).run(sockets=[listener])
 
