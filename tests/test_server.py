@@ -29,6 +29,7 @@ from vintage_colorizer.colorizer import propose
 from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
 
 PHOTO = bad_files.encoded(bad_files.grey(160, 120), "JPEG", quality=90)
+BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_bad_sheets_are_refused(server: Running, query: str) -> None:
         (b"8BPS\0\1" + bytes(60), "image/png", 415),
         (b"%PDF-1.7\n", "application/octet-stream", 415),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", 415),
-        (bad_files.png_bomb(), "image/png", 413),
+        (BOMB, "image/png", 413),
         (*form(PHOTO, PHOTO), 400),
         (*form(), 400),
         (*form(PHOTO, close=False), 400),
@@ -425,9 +426,9 @@ def hostile(server: Running, number: int) -> int:
     body, kind = form(PHOTO[:300], close=False)
     requests = [
         lambda: server.ask("/api/photo", b"x" * 3_500_000),
-        lambda: server.ask("/api/photo", bad_files.png_bomb()),
+        lambda: server.ask("/api/photo", BOMB),
         lambda: server.ask("/api/photo", PHOTO[: 100 + number]),
-        lambda: server.ask("/api/photo", bad_files.png_text_bomb()),
+        lambda: server.ask("/api/photo", TEXT_BOMB),
         lambda: server.ask("/api/photo?render_factor=" + "9" * 9000, PHOTO),
         lambda: server.ask("/api/photo", body, Content_Type=kind),
         lambda: server.ask("/api/photo", PHOTO, Host=f"evil{number}.example"),
