@@ -31,7 +31,7 @@ PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PREVIEW_SIDE = 1280  # pixels of the longer side of the picture in the page
 MAP_SIDE = 256  # of the chroma maps
-VIVIDNESSES = (0.0, 0.5, 1.0)  # the page interpolates between these
+VIVIDNESSES = (0.0, 0.25, 0.5, 0.75, 1.0)  # the page interpolates between these
 MAP_SCALE = 32767  # maps are int16, this is 1.0
 MOST_FACTORS = 9  # on one sheet
 JPEG = {"image/jpeg": {}}
@@ -135,7 +135,7 @@ def fitted(width: int, height: int, longest: int) -> tuple[int, int]:
 def encoded(image: Image.Image) -> bytes:
     """As a JPEG for the screen."""
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=92, subsampling="4:4:4")
+    image.save(file, "JPEG", quality=95, subsampling="4:4:4")
     return file.getvalue()
 
 
