@@ -212,7 +212,7 @@ UNSUPPORTED: dict[str, Maker] = {
     "film": lambda: struct.pack(">I", 24) + b"ftypisom" + bytes(4) + b"isommp42",
     "jpeg2000": lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
 }
-TOO_LARGE: dict[str, Maker] = {"bomb": png_bomb}
+TOO_LARGE: dict[str, Maker] = {"bomb": png_bomb, "endless-row": partial(seed, "PNG", (1_000_001, 1))}
 MODES = ("1", "L", "LA", "P", "P+tRNS", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
 ODD: dict[str, Maker] = {
     **{f"{w}x{h}": partial(seed, "PNG", (w, h)) for w, h in ((1, 1), (1, 9), (9, 1), (2, 3), (20000, 10))},

@@ -12,10 +12,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -61,4 +69,8 @@ def requested(driver: Any) -> list[str]:
 
 def elsewhere(addresses: list[str]) -> list[str]:
     """Those that leave this machine."""
-    return [one for one in addresses if urlsplit(one).scheme not in ("data", "blob") and urlsplit(one).hostname not in LOOPBACK]
+    return [
+        one
+        for one in addresses
+        if urlsplit(one).scheme not in ("data", "blob") and urlsplit(one).hostname not in LOOPBACK
+    ]

@@ -41,9 +41,7 @@ class Running:
     def connect(self, timeout: float = 20) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
-    def ask(
-        self, target: str, body: bytes | None = None, *, method: str | None = None, **headers: str
-    ) -> Answer:
+    def ask(self, target: str, body: bytes | None = None, *, method: str | None = None, **headers: str) -> Answer:
         """One request with exactly these headers (underscores become dashes)."""
         given = {"Host": f"127.0.0.1:{self.port}", "Connection": "close"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}

@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from PIL import Image
 
 from vintage_colorizer import Colorizer
 from vintage_colorizer.archive import Item, Outcome, color_file, find, result_path, run
+from vintage_colorizer.colorizer import ColorizedPhoto
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import probe
+from vintage_colorizer.photos import Photo, probe, read_photo
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 
@@ -182,10 +184,11 @@ def test_strange_things_in_a_folder_are_passed_over(colorizer: Colorizer, tmp_pa
             os.chdir(here)
     (folder / "loop").symlink_to(folder)
     (folder / "dangling.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "circle.jpg").symlink_to(folder / "circle.jpg")
     outcomes = {Path(one.path).name: one for one in color_all(colorizer, [folder], tmp_path / "out")}
     assert outcomes["good.jpg"].status == "done"
     assert outcomes["loop"].status == "skipped" and "not followed" in outcomes["loop"].reason
-    for name in ("pipe.jpg", "socket.jpg", "dangling.jpg"):
+    for name in ("pipe.jpg", "socket.jpg", "dangling.jpg", "circle.jpg"):
         assert outcomes[name].status == "skipped" and "not a file" in outcomes[name].reason
     (named,) = color_all(colorizer, [folder / "pipe.jpg"], tmp_path / "out")  # asked for by name: not silently
     assert named.status == "failed" and "is not a file" in named.reason
@@ -202,6 +205,57 @@ def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) 
 
     outcomes = {Path(one.path).name: one.status for one in run(find([tmp_path], None), work, 1, JobOptions())}
     assert outcomes == {"a.jpg": "failed", "b.jpg": "done"}
+
+
+def test_a_source_that_changes_while_it_is_read_is_not_taken_for_done(
+    colorizer: Colorizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save_grey(tmp_path / "a.jpg")
+    read = read_photo
+
+    def read_then_change(*arguments: Any, **settings: Any) -> Photo:
+        photo = read(*arguments, **settings)
+        save_grey(source, (50, 50))
+        return photo
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vintage_colorizer.colorizer.read_photo", read_then_change)
+        color_all(colorizer, [source])
+    (again,) = color_all(colorizer, [source])
+    assert again.status == "failed" and "made differently" in again.reason
+
+
+def test_a_fault_of_ours_fails_one_file_alone(
+    colorizer: Colorizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [save_grey(tmp_path / name) for name in ("a.jpg", "b.jpg")]
+    photo = colorizer.photo
+
+    def faulty(source: Path, options: PhotoOptions) -> ColorizedPhoto:
+        if source.name == "a.jpg":
+            raise ZeroDivisionError
+        return photo(source, options)
+
+    monkeypatch.setattr(colorizer, "photo", faulty)
+    outcomes = {Path(one.path).name: one for one in color_all(colorizer, sources)}
+    assert outcomes["b.jpg"].status == "done"
+    assert outcomes["a.jpg"].status == "failed" and "ZeroDivisionError" in outcomes["a.jpg"].reason
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of this kind are POSIX")
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read anything")
+def test_what_may_not_be_read_is_a_failure(colorizer: Colorizer, tmp_path: Path) -> None:
+    save_grey(tmp_path / "in" / "open" / "a.jpg")
+    save_grey(tmp_path / "in" / "locked" / "b.jpg")
+    save_grey(tmp_path / "in" / "c.jpg").chmod(0)
+    locked = tmp_path / "in" / "locked"
+    locked.chmod(0)
+    try:
+        outcomes = color_all(colorizer, [tmp_path / "in", locked / "b.jpg"], tmp_path / "out")
+    finally:
+        locked.chmod(0o700)
+    status = {Path(one.path).name: one.status for one in outcomes}
+    assert status == {"a.jpg": "done", "b.jpg": "failed", "c.jpg": "failed", "locked": "failed"}
 
 
 def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path) -> None:
@@ -279,6 +333,25 @@ def test_work_begun_is_finished_when_the_consumer_stops() -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert finished.is_set()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "note"),
+    [
+        ("a.jpg", "JPEG", ""),
+        ("a.jpg", "PNG", "by its content the source is PNG"),
+        ("a.gif", "GIF", "written as PNG, since GIF cannot hold the result"),
+    ],
+)
+def test_the_report_says_what_names_do_not(
+    colorizer: Colorizer, tmp_path: Path, name: str, content: str, note: str
+) -> None:
+    source = tmp_path / name
+    save_grey(tmp_path / f"a.{content}").rename(source)
+    (outcome,) = color_all(colorizer, [source], tmp_path / "out")
+    assert outcome.status == "done"
+    told = [clause for clause in outcome.reason.split("; ") if content in clause]
+    assert told == ([note] if note else [])
 
 
 def test_a_line_of_the_report(colorizer: Colorizer, tmp_path: Path) -> None:

@@ -125,6 +125,41 @@ def test_contact_sheet(photo_file: Path) -> None:
         assert sheet.width > 3 * 512
 
 
+def test_a_contact_sheet_overwrites_nothing_and_is_no_input(photo_file: Path) -> None:
+    folder, before = photo_file.parent, photo_file.read_bytes()
+    onto_source = run("photo", photo_file, "--try", "8,9", "-o", photo_file, "--overwrite", cwd=folder)
+    assert onto_source.returncode == 1 and "is the source itself" in said(onto_source)
+    assert photo_file.read_bytes() == before
+    for words, code in (["8,9"], 0), (["8,9"], 0), (["8,10"], 1), (["8,10", "--overwrite"], 0):
+        assert run("photo", photo_file, "--try", *words, cwd=folder).returncode == code
+    assert "1 colored, 1 skipped" in said(run("photo", folder, "-o", "out", cwd=folder))
+
+
+def test_standard_input_overwrites_nothing_and_is_reported(photo_file: Path) -> None:
+    folder, stdin = photo_file.parent, photo_file.read_bytes()
+    (folder / "x.jpg").write_bytes(b"precious")
+    words = ("photo", "-", "-o", "x.jpg", "--report", "r.jsonl")
+    refused = run(*words, cwd=folder, stdin=stdin)
+    assert refused.returncode == 1 and "use --overwrite" in said(refused)
+    assert (folder / "x.jpg").read_bytes() == b"precious"
+    assert run(*words, "--overwrite", cwd=folder, stdin=stdin).returncode == 0
+    written = (folder / "x.jpg").stat().st_mtime_ns
+    assert run(*words, cwd=folder, stdin=stdin).returncode == 0  # done before
+    assert (folder / "x.jpg").stat().st_mtime_ns == written
+    lines = [json.loads(line) for line in (folder / "r.jsonl").read_text().splitlines()]
+    assert [(line["path"], line["status"]) for line in lines] == [("-", "failed"), ("-", "done"), ("-", "done")]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")
+def test_standard_output_that_is_full(photo_file: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run(
+            [*COMMAND, "photo", "-"], input=photo_file.read_bytes(), stdout=full, stderr=subprocess.PIPE
+        )
+    assert process.returncode == 1
+    assert b"No space is left" in process.stderr and b"Traceback" not in process.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -134,6 +169,9 @@ def test_contact_sheet(photo_file: Path) -> None:
         (["photo", "p.jpg", "-o", "p.xyz"], 2, "is no format of a result"),
         (["photo", "p.jpg", "--try", "8,90"], 2, "render-factor cannot be '90'"),
         (["photo", "p.jpg", "-"], 2, "cannot be mixed"),
+        (["photo", "n" * 300 + ".jpg"], 1, "cannot be opened"),
+        (["photo", "p.jpg", "-o", "x.png", "--format", "jpeg"], 2, "say different things"),
+        (["photo", "-", "-o", "."], 2, "is no format of a result"),
         (["photo", "p.jpg", "--frobnicate"], 2, "No such option"),
         (["photo", "p.jpg", "--weights", "none.onnx"], 3, "none.onnx cannot be read"),
         (["photo", "p.jpg", "--device", "mps"], 2, "cannot use mps"),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.color import Floats
+from vintage_colorizer.colorizer import eight_bit
 from vintage_colorizer.engines import Engine
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.metrics import colorfulness, psnr
@@ -215,6 +216,13 @@ def test_short_of_memory_renders_smaller_and_says_so(colorizer: Colorizer, grey:
     assert result.strength > 0.02
 
 
+def test_short_of_memory_for_auto_takes_the_ladder(colorizer: Colorizer, grey: Grey) -> None:
+    short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=8 * 16))
+    result = short.photo(grey, render_factor="auto")
+    assert result.render_factor == 7
+    assert "not enough memory to compare render factors" in result.warnings
+
+
 def test_a_gpu_short_of_memory_hands_over_to_the_processor(colorizer: Colorizer, grey: Grey) -> None:
     short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=0, device="cuda"))
     result = short.photo(grey)
@@ -226,6 +234,13 @@ def test_no_memory_at_all_is_an_error_never_a_grey_picture(colorizer: Colorizer,
     short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=0))
     with pytest.raises(OutOfMemoryError, match="even at render factor 7"):
         short.photo(grey)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_pixels_are_rounded_to_256_levels(dtype: type[np.uint16] | type[np.float32]) -> None:
+    levels = np.tile(np.arange(256), (5, 1))
+    white = np.iinfo(np.uint16).max if dtype is np.uint16 else 1.0
+    assert np.array_equal(eight_bit((levels * (white / 255)).astype(dtype)), levels)
 
 
 def test_vividness_of_a_network_without_it(tmp_path: Path, grey: Grey) -> None:

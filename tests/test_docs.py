@@ -65,6 +65,13 @@ def test_every_option_of_the_library_is_in_the_reference(name: str) -> None:
     assert f"`{name}`" in page("options.md")
 
 
+@pytest.mark.parametrize("reference", ["options.md", "command-line.md"])
+@pytest.mark.parametrize("name", ["look", "network", "format", "engine", "device"])
+def test_every_choice_is_in_the_reference(name: str, reference: str) -> None:
+    for choice in re.findall(r"'(\w+)'", str(PhotoOptions.model_fields[name].annotation)):
+        assert f"`{choice}`" in page(reference)
+
+
 @pytest.mark.parametrize("name", [name for name in vintage_colorizer.__all__ if name != "__version__"])
 def test_every_public_name_is_in_the_reference(name: str) -> None:
     assert name in page("python.md")

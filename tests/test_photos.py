@@ -23,6 +23,7 @@ from vintage_colorizer.errors import (
     UnreadableError,
     UnsupportedError,
 )
+from vintage_colorizer.icc import srgb_profile
 from vintage_colorizer.photos import (
     Disclosure,
     Photo,
@@ -135,9 +136,9 @@ def test_odd_files_keep_size_luma_and_alpha(name: str) -> None:
         ("animated-TIFF", "first of the several"),
         ("float-nan", "not numbers were set to 0"),
         ("float-high", "scaled to 0..1"),
-        ("damaged-exif", "Broken EXIF"),
-        ("damaged-exif-directory", "Broken EXIF"),
-        ("damaged-xmp", "Broken XMP"),
+        ("damaged-exif", "broken EXIF"),
+        ("damaged-exif-directory", "broken EXIF"),
+        ("damaged-xmp", "broken XMP"),
         ("damaged-profile", "broken color profile"),
         ("mode-CMYK", "no usable color profile"),
     ],
@@ -205,7 +206,7 @@ def test_folders_pipes_and_missing_files_are_refused(tmp_path: Path) -> None:
         probe(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(UnsupportedError, match="not a regular file"):
+        with pytest.raises(UnsupportedError, match="is not a file but"):
             probe(tmp_path / "pipe")
 
 
@@ -439,6 +440,10 @@ def test_webp_stays_lossy_or_lossless() -> None:
     lossy = read_photo(bad_files.encoded(bad_files.rgb(), "WEBP", quality=80))
     assert not lossy.lossless
     assert b"VP8L" not in written(lossy)
+    frames = {"save_all": True, "append_images": [Image.fromarray(bad_files.rgb()[::-1])]}
+    for options in {"icc_profile": srgb_profile()}, {"exif": b"Exif\0\0" + bytes(2000)}, frames:
+        lossless = bad_files.encoded(bad_files.rgb(), "WEBP", lossless=True, **options)
+        assert read_photo(lossless).lossless
 
 
 def test_avif_stays_avif() -> None:

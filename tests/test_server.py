@@ -18,11 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import bad_files
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+import bad_files
 from servers import Answer, Running, read_answer, running
 from vintage_colorizer import Colorizer, color, server_limits
 from vintage_colorizer.colorizer import propose
@@ -239,7 +240,8 @@ def test_nonsense_instead_of_http_is_refused(server: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "169.254.169.254", "0.0.0.0", "[::]", "127.0.0.1.evil.example", "localhost.evil.example", ""]
+    "host",
+    ["evil.example", "169.254.169.254", "0.0.0.0", "[::]", "127.0.0.1.evil.example", "localhost.evil.example", ""],
 )
 def test_names_that_are_not_ours_are_refused(server: Running, host: str) -> None:
     refused(server.ask("/api/health", Host=host), 403)
@@ -271,7 +273,8 @@ def test_our_own_page_is_not_refused(server: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page.js/../../server.py", "/C:\\x", "/\0", "//x", "/docs"]
+    "path",
+    ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page.js/../../server.py", "/C:\\x", "/\0", "//x", "/docs"],
 )
 def test_no_path_reaches_the_disk(server: Running, path: str) -> None:
     assert server.ask(path).status in (400, 404)

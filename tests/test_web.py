@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsers import browsing, elsewhere, requested
 from numpy.typing import NDArray
 from PIL import Image
+
+from browsers import browsing, elsewhere, requested
 from servers import Running, running
 from vintage_colorizer import Colorizer
 
@@ -259,7 +260,9 @@ def test_axe_finds_nothing(page: Any, pictures: list[Path], scheme: str) -> None
     choose(page, *pictures[:2])
     page.execute_cdp_cmd("Runtime.evaluate", {"expression": base.AXE_SCRIPT})
     results = page.execute_async_script("axe.run().then(arguments[0])")
-    problems = [(rule["id"], rule["impact"], [node["html"] for node in rule["nodes"]]) for rule in results["violations"]]
+    problems = [
+        (rule["id"], rule["impact"], [node["html"] for node in rule["nodes"]]) for rule in results["violations"]
+    ]
     assert problems == [], json.dumps(problems, indent=1)
     assert len(results["passes"]) > 15
 

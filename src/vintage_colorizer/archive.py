@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,9 +25,11 @@ from vintage_colorizer.errors import (
     DiskFullError,
     EngineError,
     InputError,
+    MissingError,
     OptionError,
     OutputError,
     OutputExistsError,
+    WeightsError,
 )
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Header, output_format, probe
@@ -50,6 +51,7 @@ class Item:
     name: str | None = None  # a name chosen by the user; None to derive it
     beside: bool = False  # the result lies beside its source, so it needs another name
     unfit: str | None = None  # why this is not even tried
+    locked: bool = False  # a folder that cannot be read: what is in it is missing from the results
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
 
 
 def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
-    several = sum(path.is_dir() for path in paths) > 1
+    several = sum(map(os.path.isdir, paths)) > 1
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             yield Item(path, path.parent if out is None else out, beside=out is None)
         else:
             folder = out / path.resolve().name if out is not None and several else out
@@ -106,10 +108,10 @@ def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
 
 def _is_folder(out: Path, paths: list[Path]) -> bool:
     """Whether `out` stands for a folder of results rather than for the one result."""
-    single = len(paths) == 1 and not paths[0].is_dir()
-    if single and not out.is_dir() and out.suffix:
+    single = len(paths) == 1 and not os.path.isdir(paths[0])
+    if single and not os.path.isdir(out) and out.suffix:
         return False
-    if out.exists() and not out.is_dir():
+    if os.path.exists(out) and not os.path.isdir(out):
         raise OptionError(f"{out} is a file, but there may be several results; name a folder.")
     return True
 
@@ -122,26 +124,24 @@ def _walk(root: Path, out: Path | None, skip: Path | None) -> Iterator[Item]:
         folder = pending.pop()
         target = folder if out is None else out / folder.relative_to(root)
         try:
-            entries = os.scandir(folder)
-        except OSError as error:
-            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})")
-            continue
-        with entries:
-            for entry in entries:
-                path = Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    if path.resolve() != skipped:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    path = Path(entry.path)
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield Item(path, target, beside=out is None, unfit=_why_unfit(entry))
+                    elif path.resolve() != skipped:
                         pending.append(path)
-                else:
-                    yield Item(path, target, beside=out is None, unfit=_why_unfit(entry))
+        except OSError as error:
+            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", locked=True)
 
 
 def _why_unfit(entry: os.DirEntry[str]) -> str | None:
-    if entry.is_dir():
+    path = entry.path  # asked by path: an entry's own methods raise on a link that leads in a circle
+    if os.path.isdir(path):
         return "a link to a folder is not followed"
     if entry.name.startswith("."):
         return "hidden"
-    if not entry.is_file():
+    if not os.path.isfile(path):
         return "not a file but a pipe, socket, device or broken link"
     if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
         return "not a picture by its name"
@@ -157,37 +157,44 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
-        return Outcome(path, "skipped", item.unfit)
+        return Outcome(path, "failed" if item.locked else "skipped", item.unfit)
     try:
-        _require_file(item.source)
         header = probe(item.source, max_megapixels=options.max_megapixels)
         if header.fingerprint is not None:
             return Outcome(path, "skipped", "it was colored by Vintage Colorizer before")
         target = result_path(item, header, options)
-        if _is_done(target, item.source, colorizer, options, overwrite):
-            return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
-        with _claim(target), room_for(header):
-            result = colorizer.photo(item.source, options)
-            result.write(target, target.suffix)
-        return _success(path, target, result, time.perf_counter() - start)
+        with _claim(target):
+            if _is_done(target, item.source, colorizer, options, overwrite):
+                return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
+            with room_for(header):
+                result = colorizer.photo(item.source, options)
+                result.write(target, target.suffix)
+        return outcome_of(result, path, str(target), start)
     except (InputError, OutputError, EngineError) as error:
         log.debug("%s", path, exc_info=True)
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
     except MemoryError:
         reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
         return Outcome(path, "failed", reason, seconds=_rounded(start))
+    except (OptionError, MissingError, WeightsError):
+        raise
+    except Exception as error:  # a fault of ours: it must not end a run over fifty thousand others
+        log.debug("%s", path, exc_info=True)
+        reason = f"{path} met a fault of this program ({error!r}); run it with --debug and report what is shown."
+        return Outcome(path, "failed", reason, seconds=_rounded(start))
 
 
-def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) -> Outcome:
+def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> Outcome:
+    """What to report of a result that was written; `start` is the reading of time.perf_counter at its beginning."""
     height, width = result.photo.pixels.shape[:2]
     return Outcome(
         path,
         "done",
-        "; ".join(result.warnings),
-        str(target),
+        "; ".join([*result.warnings, *_format_notes(result, path, output)]),
+        output,
         width,
         height,
-        round(seconds, 3),
+        _rounded(start),
         result.look,
         result.network.name,
         result.render_factor,
@@ -195,17 +202,19 @@ def _success(path: str, target: Path, result: ColorizedPhoto, seconds: float) ->
     )
 
 
+def _format_notes(result: ColorizedPhoto, path: str, output: str) -> list[str]:
+    """What a name does not tell: another format inside, or a result of another kind than its source."""
+    photo, notes = result.photo, []
+    if NAMES.get(Path(path).suffix[1:].lower(), photo.format) != photo.format:
+        notes.append(f"by its content the source is {photo.format}")
+    best = output_format(photo.format, photo.depth, photo.alpha is not None)
+    if best != photo.format and best == NAMES.get(Path(output).suffix[1:].lower()):
+        notes.append(f"written as {best}, since {photo.format} cannot hold the result")
+    return notes
+
+
 def _rounded(start: float) -> float:
     return round(time.perf_counter() - start, 3)
-
-
-def _require_file(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the name.") from error
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is not a file but a pipe, device or socket; name a picture file.")
 
 
 def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
@@ -237,18 +246,25 @@ def _fitting(stem: str, tail: str) -> str:
 
 
 def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOptions, overwrite: bool) -> bool:
-    """Whether `target` already is this very result.
-
-    Raises:
-        OutputExistsError: it is something else, and not to be replaced, or it is the source itself.
-    """
-    if not target.exists():
+    """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
+    if not os.path.exists(target):
         return False
     origin = Source.of_file(source)
     origin.protect(target)
-    if target.is_dir():
-        raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
     wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
+    return is_up_to_date(target, wanted, overwrite)
+
+
+def is_up_to_date(target: Path, wanted: str, overwrite: bool) -> bool:
+    """Whether `target` is the result with the fingerprint `wanted`; False where it may be written.
+
+    Raises:
+        OutputExistsError: it is something else, and not to be replaced.
+    """
+    if not os.path.exists(target):
+        return False
+    if os.path.isdir(target):
+        raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:

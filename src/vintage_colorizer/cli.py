@@ -34,7 +34,9 @@ weights_app = typer.Typer(help="The networks: what is there.", no_args_is_help=T
 app.add_typer(weights_app, name="weights")
 
 
-def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes(
+    *groups: type[BaseOptions], environment: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option for each field of the groups; it receives the validated groups in their place.
 
     With `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.
@@ -50,7 +52,9 @@ def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Ca
             for parameter in inspect.signature(command, eval_str=True).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         ]
-        fields = [_parameter(name, field, environment) for group in groups for name, field in group.model_fields.items()]
+        fields = [
+            _parameter(name, field, environment) for group in groups for name, field in group.model_fields.items()
+        ]
         run.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         return run
@@ -105,11 +109,15 @@ def photo(
     job: JobOptions,
     *,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False)
+        list[Path] | None,
+        # Not readable is the failure of one input, told by the run itself, and no usage error.
+        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False, readable=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+        typer.Option(
+            "-o", "--out", help="File or folder; NAME-color.EXT beside the source by default.", readable=False
+        ),
     ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
@@ -125,10 +133,11 @@ def photo(
     logging.getLogger("vintage_colorizer").setLevel(level)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
+    commands.require_one_format(out, options)
     if try_factors is not None:
-        commands.try_render_factors(paths, out, try_factors, options, console)
+        commands.try_render_factors(paths, out, try_factors, options, job, console)
     elif paths == [Path("-")]:
-        commands.color_stream(out, options, console)
+        commands.color_stream(out, options, job, console)
     else:
         raise typer.Exit(commands.color_photos(paths, out, options, job, console))
 

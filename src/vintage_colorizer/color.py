@@ -8,6 +8,7 @@ Pictures are RGB, sRGB-encoded, uint8, uint16 or float32 (0..1), H x W (grey) or
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of R', G', B
 U_SCALE = 0.492
 V_SCALE = 0.877
 
-# A band of a wide picture stays in the processor's cache: 256 Ki pixels x 4 bytes = 1 MiB a plane.
-BAND_PIXELS = 256 * 1024
+# The planes of a band stay in the processor's cache: 64 Ki pixels x 4 bytes = 256 KiB each.
+BAND_PIXELS = 64 * 1024
 
 # How far the warmest setting moves a mid-grey: 0.1 of full scale toward orange.
 WARMTH_SHIFT = 0.1
@@ -124,12 +125,13 @@ def upsample(chroma: Floats, height: int, width: int) -> Floats:
     return np.moveaxis(planes, 0, -1)
 
 
-def merge(pixels: Pixels, chroma: Floats) -> Pixels:
+def merge(pixels: Pixels, chroma: Floats, threads: int = 1) -> Pixels:
     """Color a picture: its own luma with this chroma.
 
     Args:
         pixels: the source, H x W or H x W x 3; of a color one only luma is used.
         chroma: (U, V) at any size, h x w x 2; stretched over the picture.
+        threads: how many bands are worked on at a time.
 
     Returns:
         H x W x 3 of the same type. Its luma is the source's to one level; where a color would
@@ -138,8 +140,13 @@ def merge(pixels: Pixels, chroma: Floats) -> Pixels:
     height, width = pixels.shape[:2]
     shifts = Upsampler(_rgb_shifts(chroma), height, width)
     colored = np.empty((height, width, 3), dtype=pixels.dtype)
-    for top, bottom in bands(height, width):
-        colored[top:bottom] = _merge_band(pixels[top:bottom], shifts.band(top, bottom))
+
+    def fill(band: tuple[int, int]) -> None:
+        rows = slice(*band)
+        colored[rows] = _merge_band(pixels[rows], shifts.band(*band))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, bands(height, width)))
     return colored
 
 
@@ -157,18 +164,32 @@ def _rgb_shifts(chroma: Floats) -> Floats:
 
 
 def _merge_band(pixels: Pixels, shifts: Floats) -> Pixels:
-    scale = np.float32(full_scale(pixels.dtype))
+    """Add to luma as much of the shifts, 3 x h x w, as fits; in place where it can, for this is most of the work."""
+    white = np.float32(full_scale(pixels.dtype))
     y = luma(pixels)
-    # The largest share of the shift that keeps every channel in 0..1. The tiny term avoids 0 / 0.
-    up = np.maximum(np.maximum(shifts[0], shifts[1]), shifts[2]) + np.float32(1e-12)
-    down = np.float32(1e-12) - np.minimum(np.minimum(shifts[0], shifts[1]), shifts[2])
-    share = np.minimum(np.minimum((1 - y) / up, y / down), np.float32(1))
-    share *= scale
-    y *= scale
-    colored = np.moveaxis(y + share * shifts, 0, -1)
+    y *= white
+    share = _share_in_gamut(y, shifts, white)
     if np.issubdtype(pixels.dtype, np.integer):
-        colored += np.float32(0.5)  # rounds: conversion to an integer truncates
-    return np.asarray(colored, dtype=pixels.dtype)
+        y += np.float32(0.5)  # rounds: conversion to an integer truncates
+    colored = np.empty((*y.shape, 3), dtype=pixels.dtype)
+    for channel, shift in enumerate(shifts):
+        shift *= share
+        shift += y
+        colored[..., channel] = shift
+    return colored
+
+
+def _share_in_gamut(y: Floats, shifts: Floats, white: np.float32) -> Floats:
+    """The largest factor, up to `white`, by which shifts can be added to y with no channel leaving 0..white."""
+    tiny = np.float32(1e-12)  # avoids 0 / 0 where there is no color
+    up = np.maximum(np.maximum(shifts[0], shifts[1]), shifts[2])
+    up += tiny
+    down = np.minimum(np.minimum(shifts[0], shifts[1]), shifts[2])
+    np.subtract(tiny, down, out=down)
+    np.divide(white - y, up, out=up)
+    np.divide(y, down, out=down)
+    np.minimum(up, down, out=up)
+    return np.asarray(np.minimum(up, white, out=up))
 
 
 def adjust(chroma: Floats, luma: Floats, saturation: float = 1.0, warmth: float = 0.0) -> Floats:

@@ -20,13 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import __version__, catalog, color
+from vintage_colorizer import catalog, color
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, Look, PhotoOptions
-from vintage_colorizer.photos import Disclosure, Photo, PhotoSource, output_format, read_photo, write_photo
+from vintage_colorizer.photos import (
+    Disclosure,
+    Photo,
+    PhotoSource,
+    file_status,
+    output_format,
+    read_photo,
+    write_photo,
+)
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -45,21 +53,19 @@ class Source:
     path: Path | None = None
 
     @classmethod
-    def of(cls, source: PhotoSource, photo: Photo) -> Source:
-        """Describe what was given to `Colorizer.photo`."""
-        if isinstance(source, (str, os.PathLike)):
-            return cls.of_file(Path(source))
-        return cls(hashlib.sha256(np.ascontiguousarray(photo.pixels).data).hexdigest())
+    def of_pixels(cls, pixels: Pixels) -> Source:
+        """Describe a picture that has no file."""
+        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
-        """Describe a file without reading it."""
-        status = path.stat()
+        """Describe a file without reading it; raises UnreadableError if it is not there."""
+        status = file_status(path)
         return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
 
     def protect(self, target: Path) -> None:
         """Raise OutputExistsError if `target` is this very source."""
-        if self.path is not None and target.exists() and target.samefile(self.path):
+        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
             raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
@@ -90,7 +96,8 @@ class ColorizedPhoto:
     @property
     def pixels(self) -> Pixels:
         """The colored picture, H x W x 3 RGB, of the source's own depth."""
-        return color.merge(self.photo.pixels, self.final_chroma)
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
 
     @property
     def image(self) -> Image.Image:
@@ -161,12 +168,7 @@ class ColorizedPhoto:
             format=format,
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(
-                fingerprint=self.fingerprint,
-                software=f"Vintage Colorizer {__version__}",
-                look=self.look,
-                network=self.network.name,
-            ),
+            disclosure=Disclosure(self.fingerprint, look=self.look, network=self.network.name),
         )
 
 
@@ -202,11 +204,13 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
+        # Before reading, so that a change from now on shows when the file is looked at again.
+        origin = Source.of_file(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
             photo = read_photo(source, max_megapixels=options.max_megapixels)
             loading.result()
-        return self.color(photo, options, Source.of(source, photo))
+        return self.color(photo, options, origin)
 
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
@@ -223,7 +227,7 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=factor,
-            source=source or Source.of(photo.pixels, photo),
+            source=source or Source.of_pixels(photo.pixels),
             notes=notes,
         )
 
@@ -265,9 +269,14 @@ class Colorizer:
     ) -> tuple[Floats, int, tuple[str, ...]]:
         """Small chroma, the render factor it was made at, and notes on what memory forced."""
         wanted = options.render_factor or settings.render_factor
-        if wanted == "auto":
-            return (*choose_render_factor(engine, pixels, settings), ())
         notes: list[str] = []
+        if wanted == "auto":
+            try:
+                return (*choose_render_factor(engine, pixels, settings), ())
+            except OutOfMemoryError as error:
+                notes.append("not enough memory to compare render factors")
+                log.warning("%s", error)
+                wanted = settings.render_factor
         for factor in _ladder(wanted):
             try:
                 return propose(engine, pixels, factor, settings.vividness), factor, tuple(notes)
@@ -339,9 +348,11 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """The same picture with 256 levels."""
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
-    if pixels.dtype == np.uint16:
-        return np.asarray((pixels.astype(np.uint32) * 255 + 32767) // 65535, dtype=np.uint8)
-    return np.asarray(np.clip(pixels, 0, 1) * 255 + 0.5, dtype=np.float32).astype(np.uint8)
+    result = np.empty(pixels.shape, dtype=np.uint8)
+    for top, bottom in color.bands(*pixels.shape[:2]):  # the steps between never exist at full size
+        unit = np.clip(pixels[top:bottom] / np.float32(color.full_scale(pixels.dtype)), 0, 1)
+        result[top:bottom] = unit * 255 + np.float32(0.5)
+    return result
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:

@@ -13,17 +13,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import typer
 
 from vintage_colorizer import __version__, archive, catalog
 from vintage_colorizer.archive import Item, Outcome
-from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
+from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import output_format, read_photo
-from vintage_colorizer.sheets import compare_render_factors
+from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
+from vintage_colorizer.sheets import color_at, render_factor_sheet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -119,11 +121,19 @@ def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
     return [picture]
 
 
+def require_one_format(out: Path | None, options: PhotoOptions) -> None:
+    """Raise OptionError when the name of the result says another format than --format."""
+    if out is None or options.format is None or os.path.isdir(out):
+        return
+    if NAMES.get(out.suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
+        raise OptionError(f"The name {out} and --format {options.format} say different things; give one of them.")
+
+
 def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
     """Color files and folders; return the exit code."""
     if Path("-") in paths:
         raise OptionError("'-' (standard input) cannot be mixed with files; give it alone.")
-    several = len(paths) > 1 or paths[0].is_dir()
+    several = len(paths) > 1 or os.path.isdir(paths[0])
     workers = (options.threads or os.cpu_count() or 1) if several else 1
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
@@ -143,8 +153,9 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
             for outcome in archive.run(archive.find(paths, out), work, workers, job):
                 report(outcome)
                 tally.add(outcome)
-                progress.advance()
-                if not several and outcome.status != "failed":
+                if several:
+                    progress.advance()
+                elif outcome.status != "failed":
                     console.say(_single_line(outcome))
         except KeyboardInterrupt:
             interrupted = True
@@ -181,34 +192,49 @@ class Tally:
             console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
 
 
-def color_stream(out: Path | None, options: PhotoOptions, console: Console) -> None:
+def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> None:
     """Color the picture on standard input, to a file or to standard output."""
     if out is None and sys.stdout.isatty():
         raise OptionError("The result would go to the screen; name a file with -o or redirect the output.")
-    colorizer = Colorizer(options)
-    result = colorizer.photo(sys.stdin.buffer.read())
+    if out is not None:
+        output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
+    start = time.perf_counter()
+    with _report(job.report) as report:
+        try:
+            result = Colorizer(options).photo(sys.stdin.buffer)
+            _write_stream(result, out, job.overwrite)
+        except VintageColorizerError as error:
+            report(Outcome("-", "failed", str(error)))
+            raise
+        report(archive.outcome_of(result, "-", str(out or "-"), start))
     for note in result.warnings:
         console.say(f"Note: {note}.")
+
+
+def _write_stream(result: ColorizedPhoto, out: Path | None, overwrite: bool) -> None:
     if out is None:
-        result.write(sys.stdout.buffer, options.format)
-        sys.stdout.buffer.flush()
-    else:
+        result.write(sys.stdout.buffer, result.options.format)
+    elif not archive.is_up_to_date(out, result.fingerprint, overwrite):
         result.save(out)
 
 
 def try_render_factors(
-    paths: list[Path], out: Path | None, factors: str, options: PhotoOptions, console: Console
+    paths: list[Path], out: Path | None, factors: str, options: PhotoOptions, job: JobOptions, console: Console
 ) -> None:
     """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
-    if len(paths) != 1 or paths[0].is_dir():
+    if len(paths) != 1 or paths == [Path("-")] or os.path.isdir(paths[0]):
         raise OptionError("--try makes a sheet of one photo; name a single picture.")
     source = paths[0]
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
+    Source.of_file(source).protect(target)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
-    sheet = compare_render_factors(Colorizer(options), photo, options, factors)
-    with atomically(target) as file:
-        sheet.save(file, format, quality=95)
+    results = color_at(factors, Colorizer(options), photo, options)
+    # Like any result, a sheet is known again: made twice it is no stranger, and it is never taken as input.
+    disclosure = Disclosure("sheet-" + "-".join(result.fingerprint[:8] for result in results))
+    if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):
+        pixels = np.asarray(render_factor_sheet(results))
+        write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)
     console.say(f"Wrote {target}.")
 
 

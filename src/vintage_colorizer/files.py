@@ -30,12 +30,12 @@ def atomically(target: Path) -> Iterator[IO[bytes]]:
     folders are made. Raises DiskFullError when no space is left, OutputError for any other refusal.
     """
     name = readable_name(target)
-    with _write_errors(name):
+    with write_errors(name):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _part_path(target)
         file = open(part, "xb")  # noqa: SIM115 - closed below, before it is renamed
     try:
-        with _write_errors(name):
+        with write_errors(name):
             with file:
                 yield file
                 file.flush()
@@ -55,7 +55,8 @@ def _part_path(target: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _write_errors(name: str) -> Iterator[None]:
+def write_errors(name: str) -> Iterator[None]:
+    """Turn what the system refuses while `name` is written into DiskFullError or OutputError."""
     try:
         yield
     except OSError as error:

@@ -23,7 +23,7 @@ from PIL import Image
 Pixels = NDArray[Any]
 Curve = Callable[[NDArray[Any]], NDArray[Any]]
 
-IGNORED = "The broken color profile was ignored; the picture is taken as sRGB."
+IGNORED = "the broken color profile was ignored; the picture is taken as sRGB"
 STRIP_PIXELS = 1 << 20  # per step of a conversion: bounds the float copies to some 24 MB
 # Linear sRGB to XYZ relative to D50 (Bradford-adapted), the connection space of ICC profiles.
 SRGB_TO_XYZ = np.array(
@@ -71,7 +71,7 @@ def to_srgb(pixels: Pixels, profile: bytes | None) -> tuple[Pixels, str | None]:
         if pixels.ndim == 2:
             return _grey_to_srgb(pixels, parsed), None
         if parsed.space != "RGB":
-            return pixels, f"The color profile is for {parsed.space}, not RGB, and was ignored."
+            return pixels, f"the color profile is for {parsed.space}, not RGB, and was ignored"
         return _rgb_to_srgb(pixels, parsed, profile)
     except (ProfileError, struct.error, ValueError, OverflowError):
         return pixels, IGNORED
@@ -182,7 +182,7 @@ def _rgb_to_srgb(pixels: Pixels, profile: Profile, data: bytes) -> tuple[Pixels,
         return _through_lcms(pixels, data), None
     if profile.is_matrix:
         return _through_matrix(pixels, profile), None
-    return pixels, "The table-based color profile cannot be applied at this depth; taken as sRGB."
+    return pixels, "the table-based color profile cannot be applied at this depth; taken as sRGB"
 
 
 def _is_srgb(profile: Profile) -> bool:
@@ -240,7 +240,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> tuple[NDArray[np
     try:
         transform = _lcms_transform(profile, image.mode)
     except ProfileError:
-        note = "The CMYK picture has no usable color profile; a plain conversion was used."
+        note = "the CMYK picture has no usable color profile; a plain conversion was used"
         return in_strips(image, lambda strip: strip.convert("RGB")), note
     return in_strips(image, transform.apply), None
 

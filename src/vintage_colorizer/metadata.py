@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from vintage_colorizer import __version__
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -55,7 +57,7 @@ class Disclosure:
     """What every result says of itself: made by this software, from this source with these options."""
 
     fingerprint: str
-    software: str
+    software: str = f"Vintage Colorizer {__version__}"
     look: str = ""
     network: str = ""
 
@@ -124,10 +126,10 @@ def checked(metadata: Metadata) -> tuple[Metadata, list[str]]:
     notes = []
     if metadata.exif and not _is_sound(metadata.exif):
         metadata = replace(metadata, exif=b"")
-        notes.append("Broken EXIF data was dropped.")
+        notes.append("broken EXIF data was dropped")
     if metadata.xmp and _parse_xmp(metadata.xmp) is None:
         metadata = replace(metadata, xmp=b"", xmp_extensions=())
-        notes.append("Broken XMP data was dropped.")
+        notes.append("broken XMP data was dropped")
     return replace(metadata, photoshop=pack_resources(metadata.photoshop)), notes
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from vintage_colorizer import encoders, icc
 from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
-from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.files import atomically, readable_name, write_errors
 from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
 from vintage_colorizer.metadata import (
     Disclosure,
@@ -47,6 +47,7 @@ __all__ = [
     "Header",
     "Photo",
     "PhotoSource",
+    "file_status",
     "output_format",
     "probe",
     "read_photo",
@@ -58,6 +59,7 @@ PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Imag
 
 MAX_BYTES = 2 * 2**30
 MAX_MEGAPIXELS = 300.0
+MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
 output_format = encoders.output_format
 
 # What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
@@ -94,7 +96,7 @@ class Photo:
     """A decoded picture: upright, sRGB, RGB order.
 
     pixels: H x W (grey) or H x W x 3, uint8, uint16 or float32 in 0..1. alpha: H x W of the same type,
-    bit-identical to the source's, or None. notes: sentences for the report.
+    bit-identical to the source's, or None. notes: clauses for the report.
     """
 
     pixels: Pixels
@@ -183,7 +185,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             metadata=metadata,
             notes=tuple(notes),
             luma_table=_luma_table(opened, on_grid, turn >= 5),
-            lossless=b"VP8L" in _head(opened) if opened.format == "WEBP" else True,
+            lossless=opened.format != "WEBP" or _is_lossless_webp(opened.file),
             compressed=opened.layout.compressed if opened.layout else True,
         )
 
@@ -230,14 +232,26 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[I
         yield io.BytesIO(data), "The input"
 
 
+def file_status(path: str | os.PathLike[str]) -> os.stat_result:
+    """Size, times and kind of a file; raises UnreadableError when it is not there or out of reach."""
+    with _opening(readable_name(path)):
+        return os.stat(path)
+
+
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
-            raise UnsupportedError(f"{name} is not a regular file.")
-        _check_bytes(status.st_size, name)
+    status = file_status(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
+        raise UnsupportedError(f"{name} is not a file but a folder, pipe, socket or device: name a picture.")
+    _check_bytes(status.st_size, name)
+    with _opening(name):
         return open(path, "rb")
-    except (OSError, ValueError) as error:
+
+
+@contextlib.contextmanager
+def _opening(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(f"{name} cannot be opened ({reason}).") from error
 
@@ -251,6 +265,8 @@ def _check_pixels(opened: _Opened, max_megapixels: float) -> None:
     width, height = opened.size
     if width < 1 or height < 1:
         raise UnreadableError(f"{opened.name} is damaged (its size is {width} x {height}).")
+    if max(width, height) > MAX_SIDE:
+        raise TooLargeError(f"{opened.name} is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.")
     if width * height > max_megapixels * 1e6:
         raise TooLargeError(
             f"{opened.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
@@ -275,11 +291,18 @@ def _open_file(file: IO[bytes], name: str) -> _Opened:
     return opened
 
 
-def _head(opened: _Opened) -> bytes:
-    if opened.file is None:
-        return b""
-    opened.file.seek(0)
-    return opened.file.read(SNIFFED_BYTES)
+def _is_lossless_webp(file: IO[bytes] | None) -> bool:
+    """Whether the (first) picture of a WebP is stored in its lossless way; metadata may lie before it."""
+    if file is None:
+        return False
+    file.seek(12)  # behind the name of the container
+    while len(head := file.read(8)) == 8:
+        kind, size = head[:4], int.from_bytes(head[4:], "little")
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        # A frame of an animation holds the picture behind 16 bytes; anything else is passed over.
+        file.seek(16 if kind == b"ANMF" else size + size % 2, os.SEEK_CUR)
+    return False
 
 
 def _depth(opened: _Opened) -> int:
@@ -379,13 +402,13 @@ def _to_known_range(values: Pixels, notes: list[str]) -> Pixels:
     is_float = values.dtype.kind == "f"
     if is_float and not np.isfinite(values).all():
         values = np.where(np.isfinite(values), values, 0)
-        notes.append("Values that are not numbers were set to 0.")
+        notes.append("values that are not numbers were set to 0")
     low, high = float(values.min()), float(values.max())
     top = 1.0 if is_float else 65535.0
     if low >= 0 and high <= top:
         return values.astype(np.float32 if is_float else np.uint16, copy=False)
     low = min(low, 0.0)
-    notes.append(f"Values from {low:g} to {high:g} were scaled to 0..{top:g}.")
+    notes.append(f"values from {low:g} to {high:g} were scaled to 0..{top:g}")
     scaled = (values.astype(np.float64) - low) * (top / (high - low))
     return scaled.astype(np.float32) if is_float else np.rint(scaled).astype(np.uint16)
 
@@ -409,7 +432,7 @@ def _frame_notes(opened: _Opened) -> list[str]:
         several = bool(getattr(opened.image, "is_animated", False)) or "mpoffset" in opened.info
     if opened.tags is not None:
         several = bool(opened.tags.next)
-    return ["Only the first of the several pictures in the file is colored."] if several else []
+    return ["only the first of the several pictures in the file is colored"] if several else []
 
 
 def _keeps_grid(turn: int, width: int, height: int) -> bool:
@@ -480,4 +503,6 @@ def write_photo(
         with atomically(Path(target)) as file:
             encoders.encode(file, pixels, photo, format, quality, strip, disclosure)
     else:
-        encoders.encode(target, pixels, photo, format, quality, strip, disclosure)
+        with write_errors("the output"):
+            encoders.encode(target, pixels, photo, format, quality, strip, disclosure)
+            target.flush()

@@ -233,7 +233,7 @@ def documented(answer: str, group: type[BaseOptions], content: dict[str, Any], *
     binary = {"schema": {"type": "string", "format": "binary"}}
     form = {"schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}}
     error = {"example": {"error": "UnreadableError", "message": "The input is damaged."}}
-    statuses = {status: "See the message." for status in (400, 408, 413, 415, 422, 503)}
+    statuses = dict.fromkeys((400, 408, 413, 415, 422, 503), "See the message.")
     failures = {code: {"description": text, "content": {"application/json": error}} for code, text in statuses.items()}
     return {
         "response_class": Response,

@@ -134,7 +134,7 @@ class Task:
             raise GivenUp
 
 
-class GivenUp(Exception):  # noqa: N818 - not an error
+class GivenUp(Exception):
     """The work was stopped because nobody waits for it."""
 
 
@@ -153,9 +153,7 @@ class Desk:
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="photo")
         self.taken = 0
 
-    async def serve(
-        self, request: Request, max_bytes: int, work: Callable[[BinaryIO, Task], Result]
-    ) -> Result:
+    async def serve(self, request: Request, max_bytes: int, work: Callable[[BinaryIO, Task], Result]) -> Result:
         """Receive the file of a request and do `work` on it, unless the client goes away meanwhile.
 
         Raises:

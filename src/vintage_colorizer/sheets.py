@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vintage_colorizer.color import Pixels, full_scale
 
 if TYPE_CHECKING:
-    from vintage_colorizer.colorizer import Colorizer
+    from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
     from vintage_colorizer.options import PhotoOptions
     from vintage_colorizer.photos import Photo
 
@@ -22,18 +22,22 @@ MARK_TEXT = "AI color"
 MARK_HEIGHT = 0.03  # of the picture's shorter side
 
 
-def compare_render_factors(colorizer: Colorizer, photo: Photo, options: PhotoOptions, factors: str) -> Image.Image:
-    """One labeled sheet of a photo at several render factors, such as '12,20,auto'.
+def color_at(factors: str, colorizer: Colorizer, photo: Photo, options: PhotoOptions) -> list[ColorizedPhoto]:
+    """Color a photo at several render factors, such as '12,20,auto'.
 
     Raises:
         OptionError: a factor is wrong.
         EngineError: the network failed.
     """
     variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
-    results = [colorizer.color(photo, variant) for variant in variants]
+    return [colorizer.color(photo, variant) for variant in variants]
+
+
+def render_factor_sheet(results: Sequence[ColorizedPhoto]) -> Image.Image:
+    """One sheet of a photo colored at several render factors, each labeled with it."""
     labels = [
-        f"render factor {result.render_factor}" + (" (auto)" if variant.render_factor == "auto" else "")
-        for variant, result in zip(variants, results, strict=True)
+        f"render factor {result.render_factor}" + (" (auto)" if result.options.render_factor == "auto" else "")
+        for result in results
     ]
     return contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
 

@@ -201,18 +201,21 @@ def _hide_orientation(data: bytearray) -> None:
 def metadata_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> Metadata:
     """All that a TIFF carries beside its pixels."""
     return Metadata(
-        exif=_exif_of(file),
+        exif=_exif_of(file, tags),
         xmp=xmp_packet({"xmp": tags.get(XMP)}),
         photoshop=pack_resources(as_bytes(tags.get(PHOTOSHOP)), as_bytes(tags.get(IPTC))),
     )
 
 
-def _exif_of(file: IO[bytes]) -> bytes:
+def _exif_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> bytes:
     """The descriptive tags of a TIFF, with its EXIF and GPS directories, as an EXIF block."""
     with contextlib.suppress(Exception), quiet_pillow():  # damaged, Pillow raises nearly anything
         file.seek(0)
+        head = file.read(4)
         source = Image.Exif()
-        source.load_from_fp(file)
+        source.endian = "<" if head.startswith(b"II") else ">"
+        source.bigtiff = 43 in head
+        source.load_from_fp(file, tags.offset)
         result = Image.Exif()
         for tag, value in _tags_of(source):
             if tag not in STRUCTURE:

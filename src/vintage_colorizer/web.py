@@ -25,7 +25,7 @@ from vintage_colorizer.options import PhotoOptions
 from vintage_colorizer.photos import Photo
 from vintage_colorizer.server import Service, documented, query_parameter
 from vintage_colorizer.server_limits import Task
-from vintage_colorizer.sheets import compare_render_factors
+from vintage_colorizer.sheets import color_at, render_factor_sheet
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -55,7 +55,7 @@ def add_page(app: FastAPI, service: Service) -> None:
         options, factors = sheet_options(request, service)
 
         def work(photo: Photo, task: Task) -> bytes:
-            return encoded(compare_render_factors(service.colorizer, photo, options, factors))
+            return encoded(render_factor_sheet(color_at(factors, service.colorizer, photo, options)))
 
         return Response(await service.with_photo(request, work), media_type="image/jpeg")
 
