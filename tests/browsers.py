@@ -12,18 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-]
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
+)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -45,7 +37,7 @@ def browsing(folder: Path, width: int = 1280, height: int = 900) -> Iterator[Any
     program, driver_program = find_browser()
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for flag in [*FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"]:
+    for flag in [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"]:
         options.add_argument(flag)
     options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})

@@ -42,7 +42,7 @@ def takes(
     With `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Command) -> Command:
         def run(**values: Any) -> None:
             built = [group.of(**_given(values, group)) for group in groups]
             command(*built, **values)

@@ -109,6 +109,8 @@ class ServeOptions(BaseOptions):
     timeout: float = Field(120.0, gt=0, le=3600, description="Seconds a photo may take, waiting included.")
     max_megapixels: float = Field(100.0, gt=0, le=10_000, description="Refuse larger pictures.")
     max_megabytes: float = Field(100.0, gt=0, le=2000, description="Refuse larger picture files.")
+    max_film_megabytes: float = Field(4000.0, gt=0, le=1_000_000, description="Refuse larger film files.")
+    keep_hours: float = Field(24.0, gt=0, le=1000, description="Remove films that nobody fetched in this time.")
 
 
 def _sentence(cls: type[BaseOptions], error: ValidationError) -> str:

@@ -102,14 +102,17 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     Raises:
         VintageColorizerError: the network cannot be used.
     """
-    from vintage_colorizer import web
+    from vintage_colorizer import server_films, web
 
     options = options or ServeOptions.of()
     service = Service(options)
 
+    films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with server_films.kept_clean(films):
+            yield
         service.desk.close()
 
     app = FastAPI(
@@ -124,6 +127,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     app.add_middleware(Guard, options=options)
     _add_error_handlers(app)
     add_api(app, service)
+    server_films.add_films(app, service, films)
     web.add_page(app, service)
     return app
 
@@ -157,7 +161,11 @@ def add_api(app: FastAPI, service: Service) -> None:
     async def health() -> dict[str, Any]:
         """Whether the server works, how busy it is, and its limits."""
         options = service.options
-        limits = {"megabytes": options.max_megabytes, "megapixels": options.max_megapixels}
+        limits = {
+            "megabytes": options.max_megabytes,
+            "megapixels": options.max_megapixels,
+            "film_megabytes": options.max_film_megabytes,
+        }
         return {"status": "ok", "version": __version__, "waiting": service.desk.taken, "limits": limits}
 
 

@@ -60,6 +60,17 @@ async def receive_file(request: Request, max_bytes: int) -> BinaryIO:
         raise
 
 
+async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> None:
+    """Write the raw body of a request into a file. Raises as `receive_file`."""
+    kind = request.headers.get("content-type", "").lower()
+    if kind.startswith((*REFUSED_TYPES, *FORMS)):
+        raise HTTPException(415, f"Send the file itself, not {kind.split(';')[0]}.", CLOSE)
+    async for chunk in Request(request.scope, _guarded(request, max_bytes)).stream():
+        file.write(chunk)
+    if file.tell() == 0:
+        raise HTTPException(400, "Nothing was sent; send a file.", CLOSE)
+
+
 async def _file_of_form(request: Request) -> BinaryIO:
     form = await request.form(max_files=1, max_fields=0)
     files = [value for value in form.values() if isinstance(value, UploadFile)]
