@@ -246,6 +246,40 @@ def test_the_policy_holds_in_the_browser(browser: Any, server: Running) -> None:
     assert (tried, inline) == ("refused", None)
 
 
+# --- Films ----------------------------------------------------------------------------------------------
+
+
+def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
+    page: Any, server: Running, folder: Path, grey: NDArray[np.uint8]
+) -> None:
+    bad_films = pytest.importorskip("bad_films", reason="films are not part of this version")
+    film = bad_films.make_film(folder / "reel.mp4", codec="h264", size=(240, 320), frames=150)
+    press(page, "#tab-films")
+    one(page, "#film-file").send_keys(str(film))
+    until(lambda: "Coloring" in one(page, "#jobs").text or "Looking" in one(page, "#jobs").text)
+    page.refresh()
+    assert one(page, "#films").is_displayed()
+    until(lambda: "Done" in one(page, "#jobs li p").text, 60)
+    video = "const video = document.querySelector('#jobs video');"
+    until(lambda: page.execute_script(video + "return video.duration > 5 && video.videoWidth === 320"))
+    press(page, "#jobs a")
+    saved = downloaded(folder, "reel-color.mp4")
+    assert saved.read_bytes()[4:8] == b"ftyp"
+    page.save_screenshot(str(folder / "films.png"))
+    press(page, "#jobs button")
+    until(lambda: page.find_elements("css selector", "#jobs li") == [])
+
+
+def test_a_film_that_fails_says_why(page: Any, folder: Path) -> None:
+    pytest.importorskip("bad_films", reason="films are not part of this version")
+    (folder / "broken.mp4").write_bytes(bytes(9000))
+    press(page, "#tab-films")
+    one(page, "#film-file").send_keys(str(folder / "broken.mp4"))
+    until(lambda: "broken.mp4 cannot be read" in one(page, "#jobs").text)
+    press(page, "#jobs button")
+    until(lambda: page.find_elements("css selector", "#jobs li") == [])
+
+
 # --- For everyone ---------------------------------------------------------------------------------------
 
 
