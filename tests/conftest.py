@@ -10,7 +10,8 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import Colorizer
+from fill_rule import filled, key_table
+from vintage_colorizer import Colorizer, weights
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,31 @@ def photo_file(tmp_path: Path, grey: NDArray[np.uint8]) -> Path:
 def colorizer() -> Colorizer:
     """A colorizer with the embedded network, loaded once for all tests."""
     return Colorizer(threads=1)
+
+
+@pytest.fixture(scope="session")
+def artistic_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full artistic generator of the original, as the original saves it, with weights made by rule."""
+    torch = pytest.importorskip("torch")
+    state = {key: torch.from_numpy(np.asarray(value)) for key, value in filled(key_table("artistic")).items()}
+    path = tmp_path_factory.mktemp("published") / "ColorizeArtistic_gen.pth"
+    torch.save({"model": state, "opt": {}}, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def imported_store(artistic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of networks with that generator imported: about a minute of work, so for slow tests only."""
+    store = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VINTAGE_COLORIZER_HOME", str(store))
+        line = weights.import_file(artistic_file)
+    assert line.startswith("artistic: imported ColorizeArtistic_gen.pth, not a published file")
+    return store
+
+
+@pytest.fixture
+def store(imported_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The store with the imported generator, in use."""
+    monkeypatch.setenv("VINTAGE_COLORIZER_HOME", str(imported_store))
+    return imported_store

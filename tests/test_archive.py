@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,6 +335,22 @@ def test_work_begun_is_finished_when_the_consumer_stops() -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert finished.is_set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are POSIX")
+def test_an_interrupt_comes_after_the_outcomes_of_what_was_under_way() -> None:
+    def slow(item: Item) -> Outcome:
+        time.sleep(0.2)  # by now the run waits for it
+        if item.source.name == "0.jpg":
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        return Outcome(str(item.source), "done")
+
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        for outcome in run((Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, 2, JobOptions()):
+            told.append(outcome.path)
+    assert sorted(told) == ["0.jpg", "1.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -314,20 +314,33 @@ def run(items: Iterable[Item], work: Callable[[Item], Outcome], workers: int, jo
     Only a handful of items are taken ahead of the work. Stops early after a failure that would
     hit all the others too (a full disk), or after any with `fail_fast`. When the consumer stops
     or is interrupted, running items are finished and no new one is begun.
+
+    Raises:
+        KeyboardInterrupt: after the outcomes of what was under way; at once when interrupted again.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="photo")
     running: set[Future[Outcome]] = set()
     waiting = iter(items)
+    interrupted = False
     try:
         while True:
             while len(running) < 2 * workers and (item := next(waiting, None)) is not None:
                 running.add(pool.submit(work, item))
             if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
+                break
+            try:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted, waiting = True, iter(())
+                running = {future for future in running if not future.cancel()}
+                continue
             for outcome in (future.result() for future in finished):
                 yield outcome
                 if outcome.fatal or (job.fail_fast and outcome.status == "failed"):
                     waiting = iter(())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    if interrupted:
+        raise KeyboardInterrupt

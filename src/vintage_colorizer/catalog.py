@@ -29,6 +29,16 @@ class NetworkFile:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """A file on the web: what it must be, and where it may be."""
+
+    file: str
+    bytes: int
+    sha256: str
+    mirrors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class LookSettings:
     """What a look means with a network; `None` leaves it to the network."""
 
@@ -46,8 +56,37 @@ NETWORKS: dict[str, NetworkFile] = {
     ),
 }
 
+# What the authors of DeOldify published. Sizes and hashes are attested by several independent projects; that the
+# mirrors still serve the files is unverified, which is why every download is checked.
+_DEEPAI = "https://data.deepai.org/deoldify"
+_HUGGING_FACE = "https://huggingface.co/spensercai/DeOldify/resolve/main"
+
+ORIGINALS: dict[Look, Remote] = {
+    "artistic": Remote(
+        file="ColorizeArtistic_gen.pth",
+        bytes=255_144_681,
+        sha256="3f750246fa220529323b85a8905f9b49c0e5d427099185334d048fb5b5e22477",
+        mirrors=(f"{_DEEPAI}/ColorizeArtistic_gen.pth", f"{_HUGGING_FACE}/ColorizeArtistic_gen.pth"),
+    ),
+    "stable": Remote(
+        file="ColorizeStable_gen.pth",
+        bytes=874_066_230,
+        sha256="ca9cd7f43fb8b222c9a70f7b292e305a000694b0ff9d2ae4a6747b1a2e1ee5af",
+        mirrors=(f"{_HUGGING_FACE}/ColorizeStable_gen.pth",),
+    ),
+    "video": Remote(
+        file="ColorizeVideo_gen.pth",
+        bytes=874_066_230,
+        sha256="e3d98bb6a222354c79f95485c2f078a89dc724e9183662506d9e0f5aafac83ad",
+        mirrors=(f"{_DEEPAI}/ColorizeVideo_gen.pth", f"{_HUGGING_FACE}/ColorizeVideo_gen.pth"),
+    ),
+}
+
 LOOKS: dict[tuple[str, Look], LookSettings] = {
     ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.75),
     ("compact", "stable"): LookSettings(render_factor=16, vividness=0.4),
     ("compact", "video"): LookSettings(render_factor=16, vividness=0.2),
+    ("deoldify", "artistic"): LookSettings(render_factor=35, vividness=None),
+    ("deoldify", "stable"): LookSettings(render_factor=35, vividness=None),
+    ("deoldify", "video"): LookSettings(render_factor=21, vividness=None),
 }

@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-weights_app = typer.Typer(help="The networks: what is there.", no_args_is_help=True)
+weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
 
@@ -92,6 +92,11 @@ def _metavar(annotation: Any) -> str:
     return "|".join(one if isinstance(one, str) else _metavar(one) for one in choices)
 
 
+def _set_level(quiet: bool, debug: bool) -> None:
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("vintage_colorizer").setLevel(level)
+
+
 @app.callback(invoke_without_command=True)
 def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -129,8 +134,7 @@ def photo(
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
 
-    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-    logging.getLogger("vintage_colorizer").setLevel(level)
+    _set_level(quiet, debug)
     console = commands.Console(quiet)
     paths = commands.inputs(paths or [], demo, console)
     commands.require_one_format(out, options)
@@ -154,6 +158,28 @@ def serve(options: ServeOptions) -> None:
 
 
 @app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe of the package, such as compact-stable, or a file.")],
+    *,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values of the recipe to change.")
+    ] = None,
+    data: Annotated[str, typer.Option("--data", metavar="DIR|SHARDS|hf:NAME", help="Color photos to learn from.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the run.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a network on color photos, by a recipe."""
+    _set_level(quiet, debug)
+    try:
+        from vintage_colorizer.training import nogan
+    except ImportError as error:
+        raise MissingError(f"Training needs {error.name}: pip install 'vintage-colorizer[train]'.") from error
+    typer.echo(nogan.train(recipe, data, out, resume, overrides or []))
+
+
+@app.command()
 def doctor() -> None:
     """Print versions, devices and networks, for a look at what is installed."""
     from vintage_colorizer import commands
@@ -169,6 +195,53 @@ def weights_list() -> None:
 
     for line in commands.list_networks():
         typer.echo(line)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    name: Annotated[str, typer.Argument(metavar="artistic|stable|video", help="Which of the original's networks.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Download one of the original's published networks and convert it; needs the train extra."""
+    from vintage_colorizer import commands
+
+    commands.fetch_weights(name, commands.Console(quiet))
+
+
+@weights_app.command("import")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="A .pth file of the original.")],
+    look: Annotated[
+        str | None, typer.Option("--as", metavar="artistic|stable|video", help="Which look it is for, if unknown.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Convert a weights file of the original; needs the train extra, running it later does not."""
+    from vintage_colorizer import commands
+
+    commands.import_weights(file, look, commands.Console(quiet))
+
+
+@weights_app.command("verify")
+def weights_verify() -> None:
+    """Check every network that is here against its hash."""
+    from vintage_colorizer import commands
+
+    lines, sound = commands.verify_weights()
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if sound else FAILED)
+
+
+@weights_app.command("export")
+def weights_export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="compact, artistic, stable or video.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
+) -> None:
+    """Write a network as one self-contained ONNX file, for --weights here or for other programs."""
+    from vintage_colorizer import weights
+
+    weights.export(name, file)
 
 
 def main() -> None:

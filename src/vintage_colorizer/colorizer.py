@@ -20,10 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import catalog, color
+from vintage_colorizer import catalog, color, weights
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import Engine, NetworkInfo, OnnxEngine, describe_hardware, unused_gpu
+from vintage_colorizer.engines import (
+    Engine,
+    NetworkInfo,
+    OnnxEngine,
+    TorchEngine,
+    describe_hardware,
+    unused_gpu,
+)
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, Look, PhotoOptions
 from vintage_colorizer.photos import (
@@ -35,6 +42,7 @@ from vintage_colorizer.photos import (
     read_photo,
     write_photo,
 )
+from vintage_colorizer.weights import LocalNetwork
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -186,7 +194,7 @@ class Colorizer:
     def __init__(self, options: PhotoOptions | None = None, **settings: Any) -> None:
         """Remember the defaults; nothing is loaded yet."""
         self.options = (options or PhotoOptions()).replace(**settings)
-        self._engines: dict[tuple[str, str, int | None], Engine] = {}
+        self._engines: dict[tuple[str | int | None, ...], Engine] = {}
         self._lock = threading.Lock()
 
     def photo(self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Any) -> ColorizedPhoto:
@@ -252,12 +260,11 @@ class Colorizer:
     def engine(self, options: ColorOptions | None = None) -> Engine:
         """Return the engine these options ask for, loading it the first time."""
         options = options or self.options
-        file = catalog.NETWORKS[options.network]
-        path, sha256 = (Path(options.weights), None) if options.weights else (file.path, file.sha256)
-        key = (str(path), options.device, options.threads)
+        look = None if options.weights or options.network == "compact" else options.look or DEFAULT_LOOK
+        key = (options.weights or options.network, look, options.engine, options.device, options.threads)
         with self._lock:
             if key not in self._engines:
-                engine = OnnxEngine(path, sha256=sha256, device=options.device, threads=options.threads)
+                engine = load_engine(options)
                 self._engines[key] = engine
                 log.info("Coloring with %s.", describe_hardware(engine))
                 if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
@@ -288,6 +295,31 @@ class Colorizer:
         cpu = self.engine(options.replace(device="cpu"))
         notes.append("the processor was used, as the GPU has too little memory")
         return propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes)
+
+
+def load_engine(options: ColorOptions) -> Engine:
+    """Load the network these options ask for into the engine they ask for.
+
+    Raises:
+        MissingError: the network or a package is not here.
+        WeightsError: the network file is damaged or is none.
+        OptionError: the engine cannot run this network, or the device is not there.
+    """
+    if options.weights:
+        network = LocalNetwork(Path(options.weights))
+    else:
+        network = weights.find(options.network, options.look or DEFAULT_LOOK)
+    if options.engine != "torch":
+        return OnnxEngine(
+            network.path,
+            sha256=network.sha256,
+            tensors=network.tensors,
+            device=options.device,
+            threads=options.threads,
+        )
+    if network.tensors is None and network.path.suffix != ".safetensors":
+        raise OptionError(f"The torch engine cannot run {network.path.name}; leave out --engine.")
+    return TorchEngine(network.tensors or network.path, device=options.device, threads=options.threads)
 
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:

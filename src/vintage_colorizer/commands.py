@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from vintage_colorizer import __version__, archive, catalog
+from vintage_colorizer import __version__, archive, weights
 from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
 from vintage_colorizer.encoders import NAMES
@@ -250,23 +250,45 @@ def diagnose() -> list[str]:
             lines.append(f"{package} not installed")
     lines.append(f"ONNX Runtime can use: {', '.join(onnxruntime.get_available_providers())}")
     lines.append(f"Processor threads: {os.cpu_count()}")
-    for name in catalog.NETWORKS:
-        try:
-            colorizer = Colorizer(network=name)
-            lines.append(f"network {name}: ready, {describe_hardware(colorizer.engine())}")
-        except VintageColorizerError as error:
-            lines.append(f"network {name}: {error}")
+    try:
+        lines.append(f"network compact: ready, {describe_hardware(Colorizer().engine())}")
+    except VintageColorizerError as error:
+        lines.append(f"network compact: {error}")
+    lines += [f"network {line}" for line in list_networks()[1:]]
     if warning := unused_gpu():
         lines.append(f"Warning: {warning}")
     return lines
 
 
 def list_networks() -> list[str]:
-    """One line for each network of the catalog."""
-    return [
-        f"{name:10} {'ready' if row.path.is_file() else 'missing':8} {row.about} (license: {row.license})"
-        for name, row in catalog.NETWORKS.items()
-    ]
+    """One line for each network: whether it is ready, and where it is from or how to get it."""
+    return [f"{name:18} {'ready' if ready else 'missing':8} {remark}" for name, ready, remark in weights.listing()]
+
+
+def fetch_weights(look: str, console: Console) -> None:
+    """Download and convert a network of the original, with a bar for the download."""
+    from rich import progress
+    from rich.console import Console as RichConsole
+
+    columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
+    quiet = console.quiet or not sys.stderr.isatty()
+    with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(look, total=None)
+        line = weights.fetch(look, lambda done, total: bar.update(task, completed=done, total=total))
+    console.say(line)
+
+
+def import_weights(file: Path, look: str | None, console: Console) -> None:
+    """Convert a weights file of the original."""
+    console.say(f"Converting {file}; this takes about a minute.")
+    console.say(weights.import_file(file, look))
+
+
+def verify_weights() -> tuple[list[str], bool]:
+    """One line for each network that is here, and whether all are sound."""
+    found = list(weights.verify())
+    lines = [f"{name:18} {'sound' if sound else 'DAMAGED':8} {remark}" for name, sound, remark in found]
+    return lines, all(sound for _, sound, _ in found)
 
 
 def _single_line(outcome: Outcome) -> str:

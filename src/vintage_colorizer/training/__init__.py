@@ -1,0 +1,1 @@
+"""Training a colorizer from a folder of photos with the NoGAN recipe. Start reading at `nogan.py`."""

@@ -1,0 +1,120 @@
+"""The end of a run: the network file, its check and its card."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from vintage_colorizer import __version__
+from vintage_colorizer.architectures.contract import export_onnx
+from vintage_colorizer.errors import MissingError
+from vintage_colorizer.files import atomically
+from vintage_colorizer.training.generators import CompactPainter, Painter
+from vintage_colorizer.training.recipe import Recipe, dump_recipe
+from vintage_colorizer.training.runs import Run, write_text
+
+log = logging.getLogger("vintage_colorizer")
+Figures = Mapping[str, Mapping[str, float]]
+
+
+def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: str) -> Path:
+    """Write `network.safetensors`, `network.onnx` and `card.md` into the run's folder; returns the ONNX file.
+
+    The ONNX file is run and compared with torch: WeightsError if they differ. MissingError, with all else kept, if
+    the machine cannot export.
+    """
+    path = run.out / "network.onnx"
+    if not run.writes:
+        return path
+    from safetensors.torch import save
+
+    painter = painter.cpu().eval()
+    state = {key: _compressed(painter, value) for key, value in painter.network.state_dict().items()}
+    with atomically(run.out / "network.safetensors") as file:
+        file.write(save(state))
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        try:
+            import_module(package)
+        except ImportError:
+            raise MissingError(
+                f"{package} is needed to write {path}; the training is kept: install it and resume."
+            ) from None
+    part = path.with_suffix(".part.onnx")
+    export_onnx(painter.contract(), part, metadata(painter, recipe))
+    part.replace(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_text(run.out / "card.md", card(painter, recipe, figures, data, digest))
+    log.info("%s is ready; use it with: vintage-colorizer photo --weights %s", path, path)
+    return path
+
+
+def _compressed(painter: Painter, value: torch.Tensor) -> torch.Tensor:
+    """Weights as they are stored: the compact network's in float16, which its loader widens again."""
+    small = isinstance(painter, CompactPainter) and value.is_floating_point()
+    return (value.half() if small else value).contiguous()
+
+
+def metadata(painter: Painter, recipe: Recipe) -> dict[str, str]:
+    """What the contract of network files wants to know."""
+    about = {
+        "name": recipe.name,
+        "network": "compact" if isinstance(painter, CompactPainter) else "deoldify",
+        "look": recipe.look,
+        "architecture": recipe.generator.network,
+        "render_factor": str(recipe.render_factor),
+        "license": "depends on the photos it was trained on; see its card",
+        "recipe": recipe.name,
+        "version": __version__,
+    }
+    if painter.contract().has_vividness:
+        about["vividness"] = str(recipe.generator.vividness)
+    return about
+
+
+def card(painter: Painter, recipe: Recipe, figures: Figures, data: str, digest: str) -> str:
+    """The model card in Markdown: what the network is, what it learned from, how well it does, what to mind."""
+    parameters = sum(parameter.numel() for parameter in painter.network.parameters()) / 1e6
+    names = sorted({name for row in figures.values() for name in row})
+    table = [
+        "| after | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+        *(
+            f"| {stage} | " + " | ".join(f"{row[name]:.4g}" if name in row else "" for name in names) + " |"
+            for stage, row in figures.items()
+        ),
+    ]
+    return "\n".join(
+        [
+            f"# {recipe.name}",
+            "",
+            f"Gives grey photos plausible color. Network `{recipe.generator.network}`, {parameters:.1f} million",
+            f"parameters, trained with Vintage Colorizer {__version__} and torch {torch.__version__}.",
+            f"SHA-256 of `network.onnx`: `{digest}`.",
+            "",
+            "## Data",
+            f"Photos: `{Path(data).name or data}`. Whoever passes the network on must name their terms here.",
+            "",
+            "## Figures on held-out photos",
+            "",
+            *table,
+            "",
+            "`psnr` in dB of RGB, `psnr_grey` the same for the grey picture; `colorfulness` as a share of the",
+            f"photos'; `distance` a diagonal Frechet distance on {recipe.inflection.extractor} (not FID); `orange` the",
+            "shift of skin towards orange in Lab; `disagreement` of renders at two sizes.",
+            "",
+            "## Limits",
+            "Colors are guesses, not historical fact. What is rare in the data is colored worst, which can include",
+            "skin tones, clothing and places that it shows seldom.",
+            "",
+            "## Recipe",
+            "```yaml",
+            dump_recipe(recipe).rstrip(),
+            "```",
+            "",
+        ]
+    )

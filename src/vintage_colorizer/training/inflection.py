@@ -1,0 +1,172 @@
+"""Where the GAN phase stops paying: the inflection point of NoGAN, found by measurement.
+
+The original's author looked at pictures from every 0.1 % of the data for the moment before skins go orange. Here
+four things are measured at every checkpoint, on fixed held-out photos (`measure`):
+
+- distance: how far the painted pictures are from the photos as a distribution, by a Frechet distance with
+  diagonal covariances on the features of a named extractor; not comparable with published FID
+- colorfulness: Hasler and Suesstrunk's, as a share of the photos'
+- orange: how far skin-like regions are from their true color towards orange, in Lab units
+- disagreement: mean chroma difference between renders at two sizes, as a share of the mean chroma painted
+
+and `Watch` decides. The best checkpoint is the one of least distance among those whose skin and agreement are
+still in bounds; quality has turned when `patience` measurements have passed without a better one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vintage_colorizer.architectures.contract import chroma_of
+from vintage_colorizer.architectures.lab import ab_of
+from vintage_colorizer.training.generators import luma_of
+from vintage_colorizer.training.losses import Extractor, denormalize, normalize
+from vintage_colorizer.training.recipe import Inflection
+
+Figures = dict[str, float]
+Paint = Callable[[Tensor], Tensor]
+ORANGE = math.radians(62.0)  # hue of orange in Lab's a, b
+SMALLER = 0.75  # the second size at which agreement is judged
+CHUNK = 16  # photos painted at a time
+
+
+@torch.no_grad()
+def measure(paint: Paint, clean: Tensor, extractor: Extractor | None) -> Figures:
+    """Judge `paint` (luma [N, 1, H, W] to normalized pictures) on photos `clean` [N, 3, H, W] in 0..1."""
+    luma = luma_of(clean)
+    painted = torch.cat([denormalize(paint(part)) for part in torch.split(luma, CHUNK)])
+    figures = {
+        "psnr": psnr(painted, clean),
+        "psnr_grey": psnr(luma.expand(-1, 3, -1, -1), clean),
+        "colorfulness": colorfulness(painted) / max(colorfulness(clean), 1e-6),
+        "orange": orange(painted, clean),
+        "disagreement": disagreement(paint, luma, painted),
+    }
+    if extractor is not None:
+        figures["distance"] = frechet_distance(describe(extractor, painted), describe(extractor, clean))
+    return figures
+
+
+def psnr(pictures: Tensor, truth: Tensor) -> float:
+    """Mean over the pictures of the peak signal-to-noise ratio in dB, of RGB in 0..1."""
+    error = ((pictures - truth) ** 2).mean(dim=(1, 2, 3)).clamp(min=1e-10)
+    return float((-10 * error.log10()).mean())
+
+
+def colorfulness(pictures: Tensor) -> float:
+    """Mean colorfulness of RGB [N, 3, H, W] in 0..1, on the usual scale of 8-bit values."""
+    red, green, blue = torch.chunk(pictures * 255, 3, dim=1)
+    opponents = torch.cat([red - green, (red + green) / 2 - blue], dim=1)
+    spread = opponents.var(dim=(2, 3), correction=0).sum(dim=1).sqrt()
+    return float((spread + 0.3 * opponents.mean(dim=(2, 3)).norm(dim=1)).mean())
+
+
+def skin(clean: Tensor) -> Tensor:
+    """Where photos show skin-like color, [N, H, W]: a region of Cb, Cr (Chai and Ngan, 1999)."""
+    u, v = torch.unbind(chroma_of(clean) * 255, dim=1)
+    cb, cr = 128 + u * 0.564 / 0.492, 128 + v * 0.713 / 0.877
+    return (cb > 77) & (cb < 127) & (cr > 133) & (cr < 173)
+
+
+def orange(painted: Tensor, clean: Tensor) -> float:
+    """Mean shift of skin-like pixels towards orange, in Lab units; 0 if there are none."""
+    shift = ab_of(painted) - ab_of(clean)
+    towards = shift[:, 0] * math.cos(ORANGE) + shift[:, 1] * math.sin(ORANGE)
+    where = skin(clean)
+    return float(towards[where].mean()) if bool(where.any()) else 0.0
+
+
+def disagreement(paint: Paint, luma: Tensor, painted: Tensor) -> float:
+    """Mean difference of chroma to that of a smaller render, as a share of the mean chroma."""
+    again = torch.cat([chroma_of(denormalize(paint(part))) for part in torch.split(shrink(luma), CHUNK)])
+    chroma = shrink(chroma_of(painted))
+    return float((chroma - again).abs().mean() / chroma.abs().mean().clamp(min=1e-4))
+
+
+def shrink(pictures: Tensor) -> Tensor:
+    """Pictures [N, C, S, S] at the second size: about 3/4, a multiple of 32."""
+    side = max(32, int(pictures.shape[-1] * SMALLER) // 32 * 32)
+    return functional.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
+
+
+def describe(extractor: Extractor, pictures: Tensor) -> Tensor:
+    """The mean of each feature over the picture, all three depths in one, [N, features]."""
+    parts = [extractor(normalize(part)) for part in torch.split(pictures, CHUNK)]
+    return torch.cat([torch.cat([maps.mean(dim=(2, 3)) for maps in part], dim=1) for part in parts])
+
+
+def frechet_distance(x: Tensor, y: Tensor) -> float:
+    """The Frechet distance of features [N, F] as independent normal ones, a mean over the features.
+
+    Features are brought to deviation 1 under `y` first, so that no few of them decide. Of the whole covariance
+    only the diagonal is used: a few dozen photos tell no more.
+    """
+    scale = y.std(dim=0).clamp(min=1e-6)
+    means = ((x.mean(dim=0) - y.mean(dim=0)) / scale) ** 2
+    deviations = (x.std(dim=0) / scale - y.std(dim=0) / scale) ** 2
+    return float((means + deviations).mean())
+
+
+@dataclass
+class Watch:
+    """Follows one GAN phase: `history` holds the figures of every measurement, the first before any step."""
+
+    rule: Inflection
+    history: list[Figures] = field(default_factory=list)
+    best: int = 0
+
+    def see(self, figures: Figures) -> bool:
+        """Add a measurement; True if it is the best so far."""
+        self.history.append(figures)
+        chosen = self.choose()
+        better = chosen == len(self.history) - 1
+        self.best = chosen if better else self.best
+        return better
+
+    def choose(self) -> int:
+        """The number of the best measurement: least smoothed distance among those in bounds."""
+        allowed = [number for number in range(len(self.history)) if self.in_bounds(number)]
+        return min(allowed, key=self.smoothed, default=0)
+
+    def in_bounds(self, number: int) -> bool:
+        """Whether skin has kept its hue, and renders agree, as before the GAN phase."""
+        start, now = self.history[0], self.history[number]
+        calm = now["disagreement"] <= start["disagreement"] * self.rule.disagreement
+        return calm and now["orange"] - start["orange"] <= self.rule.orange
+
+    def smoothed(self, number: int) -> float:
+        """The distance, as the median of this measurement and the two before it."""
+        key = "distance" if "distance" in self.history[number] else "psnr"
+        sign = 1 if key == "distance" else -1
+        return sign * median(row[key] for row in self.history[max(0, number - 2) : number + 1])
+
+    def turned(self) -> bool:
+        """True when quality has turned: nothing better for `patience` measurements."""
+        return len(self.history) - 1 - self.best >= self.rule.patience
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"history": self.history, "best": self.best}
+
+
+def draw_curves(history: list[Figures], best: int, every: float, path: Any) -> None:
+    """Draw the figures of a GAN phase over the share of the data, a line where the best checkpoint is."""
+    from matplotlib.figure import Figure
+
+    names = [name for name in history[0] if name != "psnr_grey"]
+    figure = Figure(figsize=(7, 1.6 * len(names)), layout="constrained")
+    shares = [100 * every * number for number in range(len(history))]
+    for axes, name in zip(figure.subplots(len(names), sharex=True), names, strict=True):
+        axes.plot(shares, [row[name] for row in history], marker=".")
+        axes.axvline(shares[best], color="tab:red", linewidth=1)
+        axes.set_ylabel(name)
+    figure.axes[-1].set_xlabel("share of the data in percent")
+    figure.savefig(path, dpi=110, format="png")
