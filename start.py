@@ -44,7 +44,7 @@ def photo(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run every check, even if an earlier one fails; return the first failure's exit code."""
-    set_up(extras=["test", "train"])
+    set_up(extras=["test", "train", "web"])
     os.chdir(ROOT)
     selection = [] if "--full" in arguments else ["-m", "not slow"]
     chosen = [argument for argument in arguments if argument != "--full"]

@@ -19,6 +19,7 @@ from browsers import browsing, elsewhere, requested
 from servers import Running, running
 from vintage_colorizer import Colorizer
 
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
     with running(max_megabytes=5) as one:

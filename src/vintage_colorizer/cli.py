@@ -32,11 +32,10 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+Command = Callable[..., None]
 
 
-def takes(
-    *groups: type[BaseOptions], environment: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Command], Command]:
     """Give a command one option for each field of the groups; it receives the validated groups in their place.
 
     With `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.

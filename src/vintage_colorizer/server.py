@@ -7,12 +7,13 @@ decided in `server_guard`, how much in `server_limits`; the page is in `web`.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import uvicorn
@@ -21,7 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vintage_colorizer import __version__, catalog, errors
+from vintage_colorizer import __version__, catalog, errors, weights
 from vintage_colorizer.archive import room_for
 from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer
 from vintage_colorizer.encoders import HOLDS, SUFFIXES, output_format
@@ -47,8 +48,9 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (errors.OutOfMemoryError, 503),
     (VintageColorizerError, 500),
 ]
+HAS_FILMS = importlib.util.find_spec("vintage_colorizer.film") is not None
 CLIENT_GONE = 499  # nobody reads it
-LOOKS = {
+ABOUT = {
     "artistic": "Vivid and detailed.",
     "stable": "Few mistakes: portraits and landscapes.",
     "video": "Calm, made for films.",
@@ -102,16 +104,16 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     Raises:
         VintageColorizerError: the network cannot be used.
     """
-    from vintage_colorizer import server_films, web
+    from vintage_colorizer import web
 
     options = options or ServeOptions.of()
     service = Service(options)
 
-    films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with server_films.kept_clean(films):
+        async with AsyncExitStack() as stack:
+            if HAS_FILMS:
+                await stack.enter_async_context(server_films.kept_clean(films))
             yield
         service.desk.close()
 
@@ -127,7 +129,11 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     app.add_middleware(Guard, options=options)
     _add_error_handlers(app)
     add_api(app, service)
-    server_films.add_films(app, service, films)
+    if HAS_FILMS:
+        from vintage_colorizer import server_films
+
+        films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
+        server_films.add_films(app, service, films)
     web.add_page(app, service)
     return app
 
@@ -164,26 +170,27 @@ def add_api(app: FastAPI, service: Service) -> None:
         limits = {
             "megabytes": options.max_megabytes,
             "megapixels": options.max_megapixels,
-            "film_megabytes": options.max_film_megabytes,
+            "film_megabytes": options.max_film_megabytes if HAS_FILMS else 0,
         }
         return {"status": "ok", "version": __version__, "waiting": service.desk.taken, "limits": limits}
 
 
 def looks() -> dict[str, Any]:
-    """What can be chosen."""
+    """What can be chosen on this machine."""
+    ready = {name for name, is_ready, _ in weights.listing() if is_ready}
     rows = [
         {
             "look": look,
             "network": network,
-            "about": LOOKS[look],
+            "about": ABOUT[look],
             "default": look == DEFAULT_LOOK,
             "render_factor": settings.render_factor,
             "vividness": settings.vividness,
         }
         for (network, look), settings in catalog.LOOKS.items()
+        if ready & {network, f"{network}-{look}"}
     ]
-    networks = [{"network": name, "about": file.about} for name, file in catalog.NETWORKS.items()]
-    return {"looks": rows, "networks": networks, "formats": [format.lower() for format in HOLDS]}
+    return {"looks": rows, "formats": [format.lower() for format in HOLDS]}
 
 
 def facts(result: ColorizedPhoto, format: str) -> dict[str, str]:

@@ -229,7 +229,7 @@ EXAMPLE = {
     "result": None,
     "result_name": None,
 }
-SEEN = {200: {"content": {"application/json": {"example": EXAMPLE}}}}
+SEEN: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": EXAMPLE}}}}
 
 
 def add_films(app: FastAPI, service: Service, jobs: Jobs) -> None:

@@ -193,7 +193,8 @@ class Desk:
         """The result, unless the client goes away or it takes too long."""
         gone = asyncio.ensure_future(_gone(request))
         try:
-            await asyncio.wait([result, gone], timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {result, gone}
+            await asyncio.wait(both, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
         if result.done():

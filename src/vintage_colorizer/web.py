@@ -34,7 +34,7 @@ MAP_SIDE = 256  # of the chroma maps
 VIVIDNESSES = (0.0, 0.25, 0.5, 0.75, 1.0)  # the page interpolates between these
 MAP_SCALE = 32767  # maps are int16, this is 1.0
 MOST_FACTORS = 9  # on one sheet
-JPEG = {"image/jpeg": {}}
+JPEG: dict[str, Any] = {"image/jpeg": {}}
 
 
 def add_page(app: FastAPI, service: Service) -> None:

@@ -35,29 +35,35 @@ class Item {
 const items = [];
 let current = null;
 let limits = null;
+let rows = []; // looks there are, each with its network
 let painting = false;
 const fresh = { look: "stable", network: "", render_factor: "", vividness: null, saturation: 1, warmth: 0, format: "", mark: false, strip: false };
 
 export function start(known, health) {
   limits = health.limits;
-  fresh.look = known.looks.find((row) => row.default).look;
-  fresh.network = known.networks[0].network;
-  addLooks(known.looks.filter((row) => row.network === fresh.network));
-  for (const { network } of known.networks) find("#network").append(new Option(network));
-  find("#network-field").hidden = known.networks.length < 2;
+  rows = known.looks;
+  fresh.look = rows.find((row) => row.default).look;
+  const networks = [...new Set(rows.map((row) => row.network))];
+  fresh.network = networks[0];
+  for (const network of networks) find("#network").append(new Option(network));
+  find("#network-field").hidden = networks.length < 2;
+  showLooks(fresh.network);
   for (const format of known.formats) find("#format").append(new Option(format.toUpperCase(), format));
   listen();
 }
 
-function addLooks(rows) {
-  for (const { look, about } of rows) {
-    const label = document.createElement("label");
-    const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: look });
-    const name = look[0].toUpperCase() + look.slice(1);
-    const help = Object.assign(document.createElement("small"), { textContent: about });
-    label.append(radio, name, help);
-    find("#looks").append(label);
-  }
+/** Offer the looks that a network has. */
+function showLooks(network) {
+  find("#looks").dataset.network = network;
+  find("#looks").replaceChildren(...rows.filter((row) => row.network === network).map(lookChoice));
+}
+
+function lookChoice({ look, about }) {
+  const label = document.createElement("label");
+  const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: look });
+  const help = Object.assign(document.createElement("small"), { textContent: about });
+  label.append(radio, look[0].toUpperCase() + look.slice(1), help);
+  return label;
 }
 
 function listen() {
@@ -74,7 +80,7 @@ function listen() {
   find("#auto").addEventListener("change", (event) => {
     change({ render_factor: event.target.checked ? "auto" : find("#render_factor").value }, true);
   });
-  find("#network").addEventListener("change", (event) => change({ network: event.target.value }, true));
+  find("#network").addEventListener("change", (event) => changeNetwork(event.target.value));
   find("#format").addEventListener("change", (event) => change({ format: event.target.value }));
   for (const name of ["mark", "strip"]) {
     find(`#${name}`).addEventListener("change", (event) => change({ [name]: event.target.checked }));
@@ -82,7 +88,7 @@ function listen() {
   find("#split").addEventListener("input", (event) => {
     find("#view").style.setProperty("--split", `${event.target.value}%`);
   });
-  find("#reset").addEventListener("click", () => change({ ...fresh, network: current.settings.network }, true));
+  find("#reset").addEventListener("click", () => change(fresh, true));
   find("#spread").addEventListener("click", spread);
   find("#save-all").addEventListener("click", saveAll);
   find("#compare").addEventListener("click", compare);
@@ -162,6 +168,12 @@ function change(settings, asks = false) {
   else paint();
 }
 
+function changeNetwork(network) {
+  const looks = rows.filter((row) => row.network === network).map((row) => row.look);
+  const look = looks.includes(current.settings.look) ? current.settings.look : looks[0];
+  change({ network, look, vividness: null, render_factor: "" }, true);
+}
+
 function spread() {
   for (const item of items) {
     if (item === current) continue;
@@ -172,6 +184,7 @@ function spread() {
 
 function showSettings() {
   const { settings, preview } = current;
+  if (find("#looks").dataset.network !== settings.network) showLooks(settings.network);
   find(`#looks [value=${settings.look}]`).checked = true;
   for (const name of ["vividness", "saturation", "warmth"]) {
     const value = settings[name] ?? preview?.answer.vividness ?? 0.5;
