@@ -179,6 +179,20 @@ def train(
 
 
 @app.command()
+def notebook(
+    name: Annotated[str, typer.Argument(help="photo, film or train.")] = "photo",
+    *,
+    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where the notebooks go.")] = Path(
+        "vintage-colorizer-notebooks"
+    ),
+) -> None:
+    """Copy the notebooks into a folder and open one in JupyterLab."""
+    from vintage_colorizer import notebooks
+
+    raise typer.Exit(notebooks.open_notebook(name, folder))
+
+
+@app.command()
 def doctor() -> None:
     """Print versions, devices and networks, for a look at what is installed."""
     from vintage_colorizer import commands
