@@ -30,7 +30,9 @@ CLIENTS = 16
 def photo(width: int, height: int) -> bytes:
     """A grey JPEG of that size."""
     file = io.BytesIO()
-    Image.fromarray(color_photos("astronaut.png")[0]).convert("L").resize((width, height)).save(file, "JPEG", quality=92)
+    Image.fromarray(color_photos("astronaut.png")[0]).convert("L").resize((width, height)).save(
+        file, "JPEG", quality=92
+    )
     return file.getvalue()
 
 

@@ -260,10 +260,13 @@ def test_what_may_not_be_read_is_a_failure(colorizer: Colorizer, tmp_path: Path)
     assert status == {"a.jpg": "done", "b.jpg": "failed", "c.jpg": "failed", "locked": "failed"}
 
 
-def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path, overwrite: bool) -> None:
     sources = [save_grey(tmp_path / folder / "a.jpg") for folder in ("one", "two")]
-    outcomes = color_all(colorizer, sources, tmp_path / "out")
-    assert sorted(one.status for one in outcomes) == ["done", "failed"]
+    outcomes = {one.path: one for one in color_all(colorizer, sources, tmp_path / "out", overwrite)}
+    assert outcomes[str(sources[0])].status == "done"
+    assert outcomes[str(sources[1])].status == "failed"
+    assert "the name of another input" in outcomes[str(sources[1])].reason
 
 
 @pytest.mark.parametrize("name", ["out.xyz", "out.gif"])

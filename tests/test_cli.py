@@ -169,6 +169,8 @@ def test_standard_output_that_is_full(photo_file: Path) -> None:
         (["photo", "p.jpg", "-o", "p.xyz"], 2, "is no format of a result"),
         (["photo", "p.jpg", "--try", "8,90"], 2, "render-factor cannot be '90'"),
         (["photo", "p.jpg", "-"], 2, "cannot be mixed"),
+        (["photo", ""], 2, "One of the names is empty"),
+        (["photo", "p.jpg", "--report", "p.jpg"], 2, "has the name of a picture"),
         (["photo", "n" * 300 + ".jpg"], 1, "cannot be opened"),
         (["photo", "p.jpg", "-o", "x.png", "--format", "jpeg"], 2, "say different things"),
         (["photo", "-", "-o", "."], 2, "is no format of a result"),

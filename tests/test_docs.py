@@ -19,7 +19,7 @@ from vintage_colorizer import catalog, errors
 from vintage_colorizer.archive import Outcome
 from vintage_colorizer.cli import app
 from vintage_colorizer.colorizer import AUTO_STEPS
-from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.options import FilmOptions, JobOptions, Look, PhotoOptions
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -60,7 +60,7 @@ def test_every_option_is_in_the_reference(name: str, flag: str) -> None:
     assert re.search(rf"`[^`\n]*(?<![\w-]){flag}(?![\w-])", page("command-line.md")), f"{flag} of {name or 'all'}"
 
 
-@pytest.mark.parametrize("name", [*PhotoOptions.model_fields, *JobOptions.model_fields])
+@pytest.mark.parametrize("name", [*PhotoOptions.model_fields, *FilmOptions.model_fields, *JobOptions.model_fields])
 def test_every_option_of_the_library_is_in_the_reference(name: str) -> None:
     assert f"`{name}`" in page("options.md")
 
@@ -87,9 +87,11 @@ def test_every_field_of_the_report_is_in_the_reference() -> None:
         assert f"`{field}`" in page("report.md")
 
 
-@pytest.mark.parametrize(("look", "settings"), [(look, settings) for (_, look), settings in catalog.LOOKS.items()])
-def test_the_table_of_looks_is_that_of_the_catalog(look: str, settings: catalog.LookSettings) -> None:
-    assert f"| `{look}` | {settings.render_factor} | {settings.vividness} |" in page("options.md")
+@pytest.mark.parametrize(("network", "look"), catalog.LOOKS)
+def test_the_table_of_looks_is_that_of_the_catalog(network: str, look: Look) -> None:
+    settings = catalog.LOOKS[network, look]
+    vividness = "none" if settings.vividness is None else settings.vividness
+    assert f"| `{network}` | `{look}` | {settings.render_factor} | {vividness} |" in page("options.md")
 
 
 def test_the_sizes_that_auto_compares_are_the_documented_ones() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from vintage_colorizer import catalog
-from vintage_colorizer.engines import NetworkInfo, OnnxEngine
+from vintage_colorizer.engines import PROVIDERS, NetworkInfo, OnnxEngine, unused_gpu
 from vintage_colorizer.errors import EngineError, MissingError, OptionError, WeightsError
 
 EMBEDDED = catalog.NETWORKS["compact"]
@@ -28,6 +31,7 @@ METADATA = {
     "license": "none",
     "version": "1",
 }
+BROKEN = [("stride", "four"), ("stride", "0"), ("multiple", "0"), ("render_factor", "900"), ("fit", "stretch")]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +134,9 @@ def test_damaged_embedded_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [{}, {**METADATA, "stride": "four"}, {**METADATA, "fit": "stretch"}], ids=["none", "stride", "fit"]
+    "metadata",
+    [{}, *({**METADATA, key: value} for key, value in BROKEN)],
+    ids=["none", *(f"{key}-{value}" for key, value in BROKEN)],
 )
 def test_networks_that_break_the_contract(tmp_path: Path, metadata: dict[str, str]) -> None:
     with pytest.raises(WeightsError, match="is no colorizing network"):
@@ -142,12 +148,30 @@ def test_wrong_output_name(tmp_path: Path) -> None:
         OnnxEngine(tiny_network(tmp_path / "other.onnx", output="logits"))
 
 
+def test_chroma_of_another_size_is_an_error(tmp_path: Path) -> None:
+    path = tiny_network(tmp_path / "other.onnx", metadata={**METADATA, "stride": "2"})  # it keeps the size
+    with pytest.raises(EngineError, match="of shape"):
+        OnnxEngine(path, threads=1).chroma(np.zeros((1, 1, 16, 16), np.float32))
+
+
 def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
     model = onnx.load(tiny_network(tmp_path / "plain.onnx"))
     path = tmp_path / "external.onnx"
     onnx.save(model, path, save_as_external_data=True, location="elsewhere.bin", size_threshold=0)
     with pytest.raises(WeightsError, match="keeps weights in other files"):
         OnnxEngine(path)
+
+
+def test_a_device_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with onnxruntime-gpu and no CUDA: the runtime takes the processor in its place, and so do we, but say so."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*PROVIDERS.values()])
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the runtime's own
+        assert OnnxEngine(EMBEDDED.path).device == "cpu"
+        with pytest.raises(OptionError, match="could not start cuda"):
+            OnnxEngine(EMBEDDED.path, device="cuda")
+    assert "install the CUDA libraries" in str(unused_gpu())
 
 
 def test_a_device_that_is_not_there() -> None:

@@ -28,6 +28,7 @@ from vintage_colorizer.errors import (
 from vintage_colorizer.metrics import psnr
 from vintage_colorizer.training.devices import launch
 from vintage_colorizer.training.feed import make_order
+from vintage_colorizer.training.generators import build_painter
 from vintage_colorizer.training.nogan import NoGan, next_turn, one_cycle, plan, spread_rates, train
 from vintage_colorizer.training.recipe import load_recipe
 from vintage_colorizer.training.runs import Run
@@ -343,6 +344,40 @@ def test_two_processes_follow_one(photos: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(second[part][key], value, atol=1e-4, rtol=0, msg=f"{part} {key}")
 
 
+BARE = """
+import sys
+for name in ("av", "cv2", "matplotlib", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorboard", "typer"):
+    sys.modules[name] = None
+from vintage_colorizer.errors import MissingError
+from vintage_colorizer.training.nogan import train
+
+try:
+    train("tiny", sys.argv[1], sys.argv[2], overrides=sys.argv[3:])
+except MissingError as error:
+    print(error)
+"""
+
+
+def test_a_bare_machine_trains_and_says_what_it_cannot_write(photos: Path, tmp_path: Path) -> None:
+    script = tmp_path / "bare.py"
+    script.write_text(BARE)
+    source = Path(__file__).parent.parent / "src"
+    done = subprocess.run(
+        [sys.executable, str(script), str(photos), str(tmp_path / "run"), *SHORT],
+        env={**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "onnx is needed" in done.stdout and "resume" in done.stdout
+    network = build_painter(
+        load_recipe("tiny", [f"generator.start={tmp_path / 'run' / 'network.safetensors'}"]).generator
+    )
+    last = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["generator"]
+    torch.testing.assert_close(network.network.state_dict()["head.bias"], last["head.bias"], atol=1e-3, rtol=1e-2)
+
+
 # ---- The whole way ----------------------------------------------------------------------------------------
 
 
@@ -360,3 +395,17 @@ def test_tiny_learns_to_color_and_its_file_colors_a_photo(tmp_path: Path) -> Non
     assert psnr(colored, coffee) > psnr(np.repeat(grey[..., None], 3, axis=2), coffee) + 1
     card = (tmp_path / "run" / "card.md").read_text()
     assert "psnr" in card and "name: tiny" in card
+
+
+@pytest.mark.slow
+def test_the_originals_network_goes_through_all_phases(photos: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("artistic", [*SHORT, "repeats=0", "gan.share=1"])
+    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
+    before = {key: value.clone() for key, value in training.generator.network.state_dict().items()}
+    training.go()
+    training.run.close()
+    after = training.generator.network.state_dict()
+    assert not torch.equal(after["layers.11.0.weight_orig"], before["layers.11.0.weight_orig"])
+    assert training.figures["gan-1"]["colorfulness"] > 0
+    chroma = training.generator.contract().eval()(torch.rand(1, 1, 64, 64))
+    assert chroma.shape == (1, 2, 64, 64)

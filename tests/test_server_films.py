@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
+import bad_films
 from servers import Answer, Running, running
-
-pytest.importorskip("vintage_colorizer.film", reason="films are not part of this version")
-bad_films = pytest.importorskip("bad_films", reason="films are not part of this version")
 
 
 @pytest.fixture(scope="module")

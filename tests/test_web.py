@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import bad_films
 from browsers import browsing, elsewhere, requested
 from servers import Running, running
 from vintage_colorizer import Colorizer
@@ -253,7 +254,6 @@ def test_the_policy_holds_in_the_browser(browser: Any, server: Running) -> None:
 def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
     page: Any, server: Running, folder: Path, grey: NDArray[np.uint8]
 ) -> None:
-    bad_films = pytest.importorskip("bad_films", reason="films are not part of this version")
     film = bad_films.make_film(folder / "reel.mp4", codec="h264", size=(240, 320), frames=150)
     press(page, "#tab-films")
     one(page, "#film-file").send_keys(str(film))
@@ -272,7 +272,6 @@ def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
 
 
 def test_a_film_that_fails_says_why(page: Any, folder: Path) -> None:
-    pytest.importorskip("bad_films", reason="films are not part of this version")
     (folder / "broken.mp4").write_bytes(bytes(9000))
     press(page, "#tab-films")
     one(page, "#film-file").send_keys(str(folder / "broken.mp4"))

@@ -1,4 +1,4 @@
-"""Give old black-and-white photos their color back.
+"""Give old black-and-white photos and films their color back.
 
 from vintage_colorizer import Colorizer
 
@@ -14,15 +14,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
     from vintage_colorizer.errors import VintageColorizerError
-    from vintage_colorizer.options import PhotoOptions
+    from vintage_colorizer.film import FilmResult
+    from vintage_colorizer.options import FilmOptions, PhotoOptions
 
 __version__ = "0.1.0"
 
-__all__ = ["ColorizedPhoto", "Colorizer", "PhotoOptions", "VintageColorizerError", "__version__"]
+__all__ = [
+    "ColorizedPhoto",
+    "Colorizer",
+    "FilmOptions",
+    "FilmResult",
+    "PhotoOptions",
+    "VintageColorizerError",
+    "__version__",
+]
 
 _HOMES = {
     "ColorizedPhoto": "colorizer",
     "Colorizer": "colorizer",
+    "FilmOptions": "options",
+    "FilmResult": "film",
     "PhotoOptions": "options",
     "VintageColorizerError": "errors",
 }

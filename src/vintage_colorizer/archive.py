@@ -13,13 +13,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint
+from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint, settings_of
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
@@ -43,6 +44,22 @@ PICTURE_SUFFIXES = {"." + name for name in NAMES} | {".bmp", ".dib", ".gif", ".p
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which files a search below a folder takes."""
+
+    noun: str
+    suffixes: AbstractSet[str]
+    check_result: Callable[[Path], object]  # raises OptionError for a result's name that cannot be written
+
+
+def _check_picture(path: Path) -> object:
+    return output_format("JPEG", depth=8, has_alpha=False, wanted=path.suffix)
+
+
+PICTURES = Wanted("picture", PICTURE_SUFFIXES, _check_picture)
+
+
+@dataclass(frozen=True)
 class Item:
     """One input, and where its result goes."""
 
@@ -51,7 +68,7 @@ class Item:
     name: str | None = None  # a name chosen by the user; None to derive it
     beside: bool = False  # the result lies beside its source, so it needs another name
     unfit: str | None = None  # why this is not even tried
-    locked: bool = False  # a folder that cannot be read: what is in it is missing from the results
+    failed: bool = False  # being unfit is a failure: what was asked for is missing from the results
 
 
 @dataclass(frozen=True)
@@ -78,32 +95,37 @@ class Outcome:
         return json.dumps(fields)
 
 
-def find(paths: Iterable[Path], out: Path | None) -> Iterator[Item]:
+def find(paths: Iterable[Path], out: Path | None, wanted: Wanted = PICTURES) -> Iterator[Item]:
     """Stream the inputs below `paths`, folders recursively, with the place of each result.
 
     Args:
         paths: files and folders.
         out: a file (for a single input file), a folder (which mirrors the tree), or None for
             results beside their sources.
+        wanted: what to take from folders; files named are tried whatever they are.
 
     Raises:
         OptionError: `out` is a file but there may be several inputs, or its format is not known.
     """
     paths = list(paths)
     if out is not None and not _is_folder(out, paths):
-        output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
+        wanted.check_result(out)  # before any work
         return iter([Item(paths[0], out.parent, name=out.name)])
-    return _find(paths, out)
+    return _find(paths, out, wanted)
 
 
-def _find(paths: list[Path], out: Path | None) -> Iterator[Item]:
+def _find(paths: list[Path], out: Path | None, wanted: Wanted) -> Iterator[Item]:
     several = sum(map(os.path.isdir, paths)) > 1
+    seen: set[str] = set()  # names of single files bound for the one folder, in one case: not all systems tell it
     for path in paths:
         if not os.path.isdir(path):
-            yield Item(path, path.parent if out is None else out, beside=out is None)
+            taken = out is not None and path.name.casefold() in seen
+            seen.add(path.name.casefold())
+            unfit = f"{path} has the name of another input; color them into different folders" if taken else None
+            yield Item(path, path.parent if out is None else out, beside=out is None, unfit=unfit, failed=taken)
         else:
             folder = out / path.resolve().name if out is not None and several else out
-            yield from _walk(path, folder, skip=out)
+            yield from _walk(path, folder, out, wanted)
 
 
 def _is_folder(out: Path, paths: list[Path]) -> bool:
@@ -116,7 +138,7 @@ def _is_folder(out: Path, paths: list[Path]) -> bool:
     return True
 
 
-def _walk(root: Path, out: Path | None, skip: Path | None) -> Iterator[Item]:
+def _walk(root: Path, out: Path | None, skip: Path | None, wanted: Wanted) -> Iterator[Item]:
     """Stream the files below `root`, links to folders not followed; `skip` is the folder of results."""
     skipped = skip.resolve() if skip is not None else None
     pending = [root]
@@ -128,14 +150,14 @@ def _walk(root: Path, out: Path | None, skip: Path | None) -> Iterator[Item]:
                 for entry in entries:
                     path = Path(entry.path)
                     if not entry.is_dir(follow_symlinks=False):
-                        yield Item(path, target, beside=out is None, unfit=_why_unfit(entry))
+                        yield Item(path, target, beside=out is None, unfit=_why_unfit(entry, wanted))
                     elif path.resolve() != skipped:
                         pending.append(path)
         except OSError as error:
-            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", locked=True)
+            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", failed=True)
 
 
-def _why_unfit(entry: os.DirEntry[str]) -> str | None:
+def _why_unfit(entry: os.DirEntry[str], wanted: Wanted) -> str | None:
     path = entry.path  # asked by path: an entry's own methods raise on a link that leads in a circle
     if os.path.isdir(path):
         return "a link to a folder is not followed"
@@ -143,8 +165,8 @@ def _why_unfit(entry: os.DirEntry[str]) -> str | None:
         return "hidden"
     if not os.path.isfile(path):
         return "not a file but a pipe, socket, device or broken link"
-    if Path(entry.name).suffix.lower() not in PICTURE_SUFFIXES:
-        return "not a picture by its name"
+    if Path(entry.name).suffix.lower() not in wanted.suffixes:
+        return f"not a {wanted.noun} by its name"
     return None
 
 
@@ -157,7 +179,7 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
-        return Outcome(path, "failed" if item.locked else "skipped", item.unfit)
+        return Outcome(path, "failed" if item.failed else "skipped", item.unfit)
     try:
         header = probe(item.source, max_megapixels=options.max_megapixels)
         if header.fingerprint is not None:
@@ -231,10 +253,10 @@ def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
     stem, addition = name.removesuffix(ending), "-color" if item.beside else ""
     if NAMES.get(ending[1:].lower()) != format:
         stem, ending = name, SUFFIXES[format]
-    return item.folder / _fitting(stem, addition + ending)
+    return item.folder / fitting_name(stem, addition + ending)
 
 
-def _fitting(stem: str, tail: str) -> str:
+def fitting_name(stem: str, tail: str) -> str:
     """The name stem + tail; a stem too long for file systems is cut and told apart by a hash."""
     raw = os.fsencode(stem)
     room = LONGEST_NAME - len(os.fsencode(tail))
@@ -251,7 +273,8 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
         return False
     origin = Source.of_file(source)
     origin.protect(target)
-    wanted = fingerprint(origin.identity, options, options.look or DEFAULT_LOOK, colorizer.engine(options).info)
+    look, network = options.look or DEFAULT_LOOK, colorizer.engine(options).info
+    wanted = fingerprint(origin.identity, options, look, settings_of(options, look, network), network)
     return is_up_to_date(target, wanted, overwrite)
 
 

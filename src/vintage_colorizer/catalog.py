@@ -45,6 +45,7 @@ class LookSettings:
     render_factor: int
     vividness: float | None
     saturation: float = 1.0
+    stability: float = 0.6  # of films: how much their color is averaged over time
 
 
 NETWORKS: dict[str, NetworkFile] = {
@@ -83,10 +84,10 @@ ORIGINALS: dict[Look, Remote] = {
 }
 
 LOOKS: dict[tuple[str, Look], LookSettings] = {
-    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.75),
+    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.75, stability=0.3),
     ("compact", "stable"): LookSettings(render_factor=16, vividness=0.4),
-    ("compact", "video"): LookSettings(render_factor=16, vividness=0.2),
-    ("deoldify", "artistic"): LookSettings(render_factor=35, vividness=None),
+    ("compact", "video"): LookSettings(render_factor=16, vividness=0.2, stability=0.8),
+    ("deoldify", "artistic"): LookSettings(render_factor=35, vividness=None, stability=0.3),
     ("deoldify", "stable"): LookSettings(render_factor=35, vividness=None),
-    ("deoldify", "video"): LookSettings(render_factor=21, vividness=None),
+    ("deoldify", "video"): LookSettings(render_factor=21, vividness=None, stability=0.8),
 }

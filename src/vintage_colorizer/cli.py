@@ -18,13 +18,13 @@ import typer
 
 from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
-from vintage_colorizer.options import BaseOptions, JobOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
 
 FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
 app = typer.Typer(
     name="vintage-colorizer",
-    help="Give old black-and-white photos their color back. Colors are plausible guesses, not historical fact.",
+    help="Give old black-and-white photos and films their color back. The colors are plausible guesses.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -113,9 +113,8 @@ def photo(
     job: JobOptions,
     *,
     paths: Annotated[
-        list[Path] | None,
-        # Not readable is the failure of one input, told by the run itself, and no usage error.
-        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False, readable=False),
+        list[str] | None,
+        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
@@ -135,14 +134,36 @@ def photo(
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)
-    paths = commands.inputs(paths or [], demo, console)
+    inputs = commands.inputs(paths or [], demo, console)
     commands.require_one_format(out, options)
     if try_factors is not None:
-        commands.try_render_factors(paths, out, try_factors, options, job, console)
-    elif paths == [Path("-")]:
+        commands.try_render_factors(inputs, out, try_factors, options, job, console)
+    elif inputs == [Path("-")]:
         commands.color_stream(out, options, job, console)
     else:
-        raise typer.Exit(commands.color_photos(paths, out, options, job, console))
+        raise typer.Exit(commands.color_photos(inputs, out, options, job, console))
+
+
+@app.command()
+@takes(FilmOptions, JobOptions)
+def film(
+    options: FilmOptions,
+    job: JobOptions,
+    *,
+    paths: Annotated[list[Path], typer.Argument(help="Films or folders of films.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
+    from vintage_colorizer import commands, film_commands
+
+    _set_level(quiet, debug)
+    console = commands.Console(quiet)
+    raise typer.Exit(film_commands.color_films(paths, out, options, job, console))
 
 
 @app.command()

@@ -11,10 +11,11 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from vintage_colorizer.engines import (
     unused_gpu,
 )
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, Look, PhotoOptions
+from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, FilmOptions, Look, PhotoOptions
 from vintage_colorizer.photos import (
     Disclosure,
     Photo,
@@ -43,6 +44,9 @@ from vintage_colorizer.photos import (
     write_photo,
 )
 from vintage_colorizer.weights import LocalNetwork
+
+if TYPE_CHECKING:
+    from vintage_colorizer.film import FilmFrame, FilmResult, Progress
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -131,7 +135,7 @@ class ColorizedPhoto:
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.source.identity, self.options, self.look, self.network)
+        return fingerprint(self.source.identity, self.options, self.look, self.settings, self.network)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""
@@ -257,6 +261,53 @@ class Colorizer:
         small = small_luma(luma, *chroma.shape[:2])
         return color.upsample(color.adjust(chroma, small, saturation, options.warmth), *luma.shape)
 
+    def film(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        options: FilmOptions | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        **settings: Any,
+    ) -> FilmResult:
+        """Color a film, in a process of its own; the same call again goes on where the last one was stopped.
+
+        Args:
+            source: the film.
+            target: the result: .mp4, .mkv, .mov or .webm.
+            options: used instead of this colorizer's own.
+            overwrite: replace a target that is something else.
+            progress: called a few times a second.
+            **settings: changes to the options, for example `stability=0.8`.
+
+        Raises:
+            InputError: the source cannot be read, crashes the codec, or is of a kind that is not colored.
+            OutputError: the target exists, is being written, or cannot be written; DiskFullError keeps what is done.
+            OptionError: a setting is wrong.
+            EngineError: the network failed.
+        """
+        from vintage_colorizer.film_worker import color_in_worker
+
+        report = progress or (lambda now: None)
+        film_options = self._film_options(options, settings)
+        return color_in_worker(Path(source), Path(target), film_options, overwrite=overwrite, report=report)
+
+    def frames(
+        self, source: str | os.PathLike[str], options: FilmOptions | None = None, **settings: Any
+    ) -> Iterator[FilmFrame]:
+        """Color a film and yield its frames, for programs that do something else with them; see `film`.
+
+        The film is decoded twice: first for its shots and times. This happens in the caller's process.
+        """
+        from vintage_colorizer.film import film_frames
+
+        return film_frames(Path(source), self, self._film_options(options, settings))
+
+    def _film_options(self, options: FilmOptions | None, settings: dict[str, Any]) -> FilmOptions:
+        shared = self.options.model_dump(include=set(ColorOptions.model_fields))
+        return (options or FilmOptions.of(**shared)).replace(**settings)
+
     def engine(self, options: ColorOptions | None = None) -> Engine:
         """Return the engine these options ask for, loading it the first time."""
         options = options or self.options
@@ -324,12 +375,17 @@ def load_engine(options: ColorOptions) -> Engine:
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
     """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    info = engine.info
-    height, width = info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
-    luma = small_luma(pixels, height, width)
-    padded = np.pad(luma, ((0, -height % info.multiple), (0, -width % info.multiple)), mode="edge")
-    chroma = engine.chroma(padded[None, None], vividness)[0]
-    return np.moveaxis(chroma[:, : height // info.stride, : width // info.stride], 0, -1)
+    height, width = engine.info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
+    return np.asarray(propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0])
+
+
+def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
+    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
+    height, width = lumas.shape[1:]
+    multiple, stride = engine.info.multiple, engine.info.stride
+    padded = np.pad(lumas, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
+    chroma = engine.chroma(padded[:, None], vividness)
+    return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
 
 
 def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
@@ -387,10 +443,10 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     return result
 
 
-def fingerprint(identity: str, options: PhotoOptions, look: str, network: NetworkInfo) -> str:
+def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
     shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
-    parts = [identity, look, network.sha256, shaping]
+    parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

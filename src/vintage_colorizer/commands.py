@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEMO_FILE = "demo.jpg"
 FAILED, INTERRUPTED = 1, 130  # exit codes
+PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 
 
@@ -105,12 +106,14 @@ class FileProgress:
             self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
 
 
-def inputs(paths: list[Path], demo: bool, console: Console) -> list[Path]:
+def inputs(names: list[str], demo: bool, console: Console) -> list[Path]:
     """The paths given, or the demo picture, which is put into the current folder unless it is there."""
-    if bool(paths) == demo:
+    if "" in names:  # as a path it would stand for the current folder
+        raise OptionError("One of the names is empty; is a variable in your command not set?")
+    if bool(names) == demo:
         raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
     if not demo:
-        return paths
+        return [Path(name) for name in names]
     picture = Path(DEMO_FILE)
     if not picture.exists():
         from vintage_colorizer.demo import demo_picture
@@ -146,7 +149,7 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
         return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
 
     interrupted = False
-    with console.progress(several) as progress, _report(job.report) as report:
+    with console.progress(several) as progress, open_report(job.report) as report:
         if several:
             progress.count_ahead(archive.find(paths, out))
         try:
@@ -156,7 +159,7 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
                 if several:
                     progress.advance()
                 elif outcome.status != "failed":
-                    console.say(_single_line(outcome))
+                    console.say(single_line(outcome))
         except KeyboardInterrupt:
             interrupted = True
     tally.summarize(console, several)
@@ -199,7 +202,7 @@ def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, conso
     if out is not None:
         output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
     start = time.perf_counter()
-    with _report(job.report) as report:
+    with open_report(job.report) as report:
         try:
             result = Colorizer(options).photo(sys.stdin.buffer)
             _write_stream(result, out, job.overwrite)
@@ -243,7 +246,16 @@ def diagnose() -> list[str]:
     import onnxruntime
 
     lines = [f"vintage-colorizer {__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
-    for package in ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "pillow-heif", "torch"):
+    for package in (
+        "numpy",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "opencv-python-headless",
+        "pillow",
+        "av",
+        "pillow-heif",
+        "torch",
+    ):
         try:
             lines.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
@@ -291,17 +303,20 @@ def verify_weights() -> tuple[list[str], bool]:
     return lines, all(sound for _, sound, _ in found)
 
 
-def _single_line(outcome: Outcome) -> str:
+def single_line(outcome: Outcome) -> str:
+    """What became of an input, in a line."""
     text = f"Wrote {outcome.output}" if outcome.status == "done" else f"Skipped {outcome.path}"
     return f"{text} ({outcome.reason})." if outcome.reason else f"{text}."
 
 
 @contextmanager
-def _report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
+def open_report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
     """A function that appends outcomes to the report, line by line; to nothing if there is none."""
     if path is None:
         yield lambda outcome: None
         return
+    if Path(path).suffix[1:].lower() in NAMES:
+        raise OptionError(f"The report {path} has the name of a picture; call it something like report.jsonl.")
     try:
         file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by the with below
     except OSError as error:

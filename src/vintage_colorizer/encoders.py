@@ -9,21 +9,18 @@ import logging
 import struct
 import zlib
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vintage_colorizer import icc
+from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import MissingError, OptionError, OutputError
 from vintage_colorizer.formats import quiet_pillow
 from vintage_colorizer.metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer.picture import Photo
 
-if TYPE_CHECKING:
-    from vintage_colorizer.photos import Photo
-
-Pixels = NDArray[Any]
 log = logging.getLogger("vintage_colorizer")
 
 QUALITY = 95
@@ -104,7 +101,7 @@ def encode(
     metadata = replace(metadata, xmp=disclose(metadata.xmp, disclosure))
     profile = icc.srgb_profile()
     if format == "TIFF":
-        from . import tiff
+        from vintage_colorizer import tiff
 
         tiff.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
     elif format == "PNG":

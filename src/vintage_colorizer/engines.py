@@ -107,10 +107,12 @@ class OnnxEngine:
         """
         data = _read_network(path)
         found = _verify(path, data, sha256)
-        self.device = _choose_device(device)
         self.threads = threads or os.cpu_count() or 1
         # By its path ONNX Runtime finds the tensors, and maps them into memory instead of copying them.
-        self._session = _open_session(path, str(path) if tensors else data, self.device, self.threads)
+        self._session = _open_session(path, str(path) if tensors else data, _choose_device(device), self.threads)
+        self.device = _device_of(self._session)
+        if device not in ("auto", self.device):
+            raise OptionError(f"ONNX Runtime could not start {device}; check its drivers and libraries, or use cpu.")
         inputs = {one.name for one in self._session.get_inputs()}
         if not {"luma"} <= inputs <= {"luma", "vividness"} or self._session.get_outputs()[0].name != "chroma":
             raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
@@ -126,7 +128,7 @@ class OnnxEngine:
             chroma: Floats = self._session.run(["chroma"], inputs)[0]
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
-        return _finite(chroma, self.info)
+        return _sound(chroma, luma, self.info)
 
 
 class TorchEngine:
@@ -181,7 +183,7 @@ class TorchEngine:
                 chroma = self._run(luma, half=False)
         except Exception as error:
             raise _engine_error(error, self.info, luma.shape) from error
-        return _finite(chroma, self.info)
+        return _sound(chroma, luma, self.info)
 
     def _run(self, luma: Floats, half: bool) -> Floats:
         import torch
@@ -201,13 +203,15 @@ def unused_gpu() -> str | None:
     """A sentence on what to install if this machine has an NVIDIA GPU that ONNX Runtime here cannot use."""
     import onnxruntime
 
-    if PROVIDERS["cuda"] in onnxruntime.get_available_providers():
+    if not _has_nvidia():
         return None
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return (
-            "There is an NVIDIA GPU but it is not used; to use it, replace the package onnxruntime by onnxruntime-gpu."
-        )
-    return None
+    able = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+    mend = "install the CUDA libraries that onnxruntime-gpu needs" if able else "replace onnxruntime by onnxruntime-gpu"
+    return f"There is an NVIDIA GPU but it is not used; to use it, {mend}."
+
+
+def _has_nvidia() -> bool:
+    return os.path.exists("/proc/driver/nvidia/version") or shutil.which("nvidia-smi") is not None
 
 
 def _read_network(path: Path) -> bytes:
@@ -236,7 +240,7 @@ def _choose_device(device: str) -> str:
 
     available = onnxruntime.get_available_providers()
     if device == "auto":
-        return "cuda" if PROVIDERS["cuda"] in available else "cpu"
+        return "cuda" if PROVIDERS["cuda"] in available and _has_nvidia() else "cpu"
     if PROVIDERS[device] not in available:
         raise OptionError(f"ONNX Runtime here cannot use {device}; run 'vintage-colorizer doctor' to see what it can.")
     return device
@@ -269,6 +273,12 @@ def _open_session(path: Path, network: str | bytes, device: str, threads: int) -
         raise WeightsError(f"{path} is not a network ONNX Runtime can load: {_first_line(error)}.") from error
 
 
+def _device_of(session: Any) -> str:
+    """Where a session really runs: the runtime falls back on the processor without an error."""
+    used = session.get_providers()[0]
+    return next((device for device, provider in PROVIDERS.items() if provider == used), "cpu")
+
+
 def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha256: str) -> NetworkInfo:
     try:
         info = NetworkInfo(
@@ -286,12 +296,18 @@ def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha2
         )
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
+    whole = info.stride > 0 and info.multiple > 0 and info.multiple % info.stride == 0
+    if not whole or info.render_factor not in range(7, 65):
+        raise WeightsError(f"{path} is no colorizing network: its stride, multiple or render factor makes no sense.")
     if info.fit not in ("aspect", "square"):
         raise WeightsError(f"{path} is no colorizing network: it fits pictures in an unknown way.")
     return info
 
 
-def _finite(chroma: Floats, info: NetworkInfo) -> Floats:
+def _sound(chroma: Floats, luma: Floats, info: NetworkInfo) -> Floats:
+    count, _, height, width = luma.shape
+    if chroma.shape != (count, 2, height // info.stride, width // info.stride):
+        raise EngineError(f"The network {info.name} returned chroma of shape {chroma.shape}; use another one.")
     if not np.isfinite(chroma).all():
         raise EngineError(
             f"The network {info.name} returned values that are not numbers; try another --device or --engine."

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[Any]
+from vintage_colorizer.color import Pixels
+
 Curve = Callable[[NDArray[Any]], NDArray[Any]]
 
 IGNORED = "the broken color profile was ignored; the picture is taken as sRGB"

@@ -168,7 +168,8 @@ def _first_directory(exif: bytes | bytearray, order: str) -> int:
 def _is_sound(exif: bytes) -> bool:
     try:
         order = _byte_order(exif)
-        return bool(list(_entries(exif, order, _first_directory(exif, order))))
+        list(_entries(exif, order, _first_directory(exif, order)))
+        return True
     except (ValueError, struct.error):
         return False
 

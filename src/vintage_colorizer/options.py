@@ -14,6 +14,7 @@ from vintage_colorizer.errors import OptionError
 
 Look = Literal["artistic", "stable", "video"]
 RenderFactor = Annotated[int, Field(ge=7, le=64)]
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 # Fields that say where and how a network runs. They are the owner's of the machine: no HTTP request may set them.
 MACHINE_FIELDS = frozenset({"weights", "engine", "device", "threads", "max_megapixels"})
@@ -82,6 +83,25 @@ class PhotoOptions(ColorOptions):
     strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
     mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
     max_megapixels: float = Field(300.0, gt=0, le=10_000, description="Refuse larger pictures.")
+
+
+class FilmOptions(ColorOptions):
+    """What a film needs besides."""
+
+    codec: Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"] | None = Field(
+        None, description="Codec of the result: h264 (vp9 for .webm) unless you say so; ffv1 is lossless."
+    )
+    crf: int | None = Field(
+        None, ge=0, le=63, description="Quality of the encoder: lower is better and larger; 18 for h264 by default."
+    )
+    preset: Preset | None = Field(None, description="Speed of the h264 or h265 encoder against the size of its files.")
+    stability: float | None = Field(
+        None, ge=0, le=1, description="How much color is calmed over time, from not at all (0) to most (1)."
+    )
+    no_resume: bool = Field(False, description="Start over instead of going on with what an earlier run left.")
+    preview: float | None = Field(
+        None, gt=0, description="Only color this many seconds, side by side with the source, into NAME-preview."
+    )
 
 
 class JobOptions(BaseOptions):

@@ -12,15 +12,15 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vintage_colorizer import encoders, icc
+from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
 from vintage_colorizer.files import atomically, readable_name, write_errors
 from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
@@ -36,6 +36,7 @@ from vintage_colorizer.metadata import (
     upright,
     xmp_packet,
 )
+from vintage_colorizer.picture import Header, Photo
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -54,7 +55,6 @@ __all__ = [
     "write_photo",
 ]
 
-Pixels = NDArray[Any]
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 
 MAX_BYTES = 2 * 2**30
@@ -77,41 +77,6 @@ MODES = {
     "YCbCr": ("RGB", "RGB"),
     "HSV": ("RGB", "RGB"),
 }
-
-
-@dataclass(frozen=True)
-class Header:
-    """What is known of a picture before it is decoded; width and height are those of the upright picture."""
-
-    format: str  # Pillow's name
-    width: int
-    height: int
-    depth: int  # bits of a sample: 8, 16 or 32 (float)
-    has_alpha: bool
-    fingerprint: str | None  # of our own results; None for other people's pictures
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A decoded picture: upright, sRGB, RGB order.
-
-    pixels: H x W (grey) or H x W x 3, uint8, uint16 or float32 in 0..1. alpha: H x W of the same type,
-    bit-identical to the source's, or None. notes: clauses for the report.
-    """
-
-    pixels: Pixels
-    alpha: Pixels | None = None
-    format: str = "PNG"
-    metadata: Metadata = field(default_factory=Metadata)
-    notes: tuple[str, ...] = ()
-    luma_table: tuple[int, ...] | None = None  # quantization of a JPEG, where it still fits the pixels
-    lossless: bool = True  # of a WebP
-    compressed: bool = True  # of a TIFF
-
-    @property
-    def depth(self) -> int:
-        """Bits of a sample: 8, 16 or 32 (float)."""
-        return 8 * self.pixels.dtype.itemsize
 
 
 @dataclass
@@ -279,7 +244,7 @@ def _open_file(file: IO[bytes], name: str) -> _Opened:
     file.seek(0)
     opened = _Opened(name, sniff(head, name), file, None)
     if opened.format == "TIFF":
-        from . import tiff
+        from vintage_colorizer import tiff
 
         opened.tags = tiff.read_tags(file, name)
         opened.layout = tiff.layout(opened.tags, name)

@@ -7,13 +7,12 @@ decided in `server_guard`, how much in `server_limits`; the page is in `web`.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, TypeVar
 
 import uvicorn
@@ -48,7 +47,6 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (errors.OutOfMemoryError, 503),
     (VintageColorizerError, 500),
 ]
-HAS_FILMS = importlib.util.find_spec("vintage_colorizer.film") is not None
 CLIENT_GONE = 499  # nobody reads it
 ABOUT = {
     "artistic": "Vivid and detailed.",
@@ -104,16 +102,15 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     Raises:
         VintageColorizerError: the network cannot be used.
     """
-    from vintage_colorizer import web
+    from vintage_colorizer import server_films, web
 
     options = options or ServeOptions.of()
     service = Service(options)
+    films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if HAS_FILMS:
-                await stack.enter_async_context(server_films.kept_clean(films))
+        async with server_films.kept_clean(films):
             yield
         service.desk.close()
 
@@ -129,11 +126,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     app.add_middleware(Guard, options=options)
     _add_error_handlers(app)
     add_api(app, service)
-    if HAS_FILMS:
-        from vintage_colorizer import server_films
-
-        films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
-        server_films.add_films(app, service, films)
+    server_films.add_films(app, service, films)
     web.add_page(app, service)
     return app
 
@@ -170,7 +163,7 @@ def add_api(app: FastAPI, service: Service) -> None:
         limits = {
             "megabytes": options.max_megabytes,
             "megapixels": options.max_megapixels,
-            "film_megabytes": options.max_film_megabytes if HAS_FILMS else 0,
+            "film_megabytes": options.max_film_megabytes,
         }
         return {"status": "ok", "version": __version__, "waiting": service.desk.taken, "limits": limits}
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
+from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import OutputError, UnsupportedError
 from vintage_colorizer.formats import decoding, quiet_pillow
 from vintage_colorizer.metadata import (
@@ -33,7 +33,6 @@ from vintage_colorizer.metadata import (
     xmp_packet,
 )
 
-Pixels = NDArray[Any]
 log = logging.getLogger("vintage_colorizer")
 
 HEADER = b"II*\0\x08\0\0\0"  # little-endian, the directory right behind

@@ -152,10 +152,6 @@ class Watch:
         """True when quality has turned: nothing better for `patience` measurements."""
         return len(self.history) - 1 - self.best >= self.rule.patience
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint must hold."""
-        return {"history": self.history, "best": self.best}
-
 
 def draw_curves(history: list[Figures], best: int, every: float, path: Any) -> None:
     """Draw the figures of a GAN phase over the share of the data, a line where the best checkpoint is."""

@@ -20,6 +20,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -271,10 +272,14 @@ class NoGan:
         self, generator: nn.Module, optimizer: torch.optim.Optimizer, luma: Tensor, clean: Tensor, how: Gan
     ) -> dict[str, Any]:
         self._begin_step(learns=self.generator, waits=self.critic)
-        picture, _ = generator(luma, luma_of(clean))
+        if how.frozen_statistics:
+            freeze_statistics(self.generator)
+        picture, logits = generator(luma, luma_of(clean))
         with self.fabric.autocast():
             deceit = losses.deceit_loss(self.critic(picture).float())
         loss = how.critic_weight * deceit + how.feature_weight * self._feature_loss(picture, clean)
+        if logits is not None and how.bin_weight:
+            loss = loss + how.bin_weight * self._bin_loss(logits, clean)
         self._descend(loss, optimizer)
         self.turn = next_turn(self.turn, 0.0, how.threshold)
         return {"loss": loss, "deceit": deceit}
@@ -290,9 +295,7 @@ class NoGan:
             waits.eval()
             self.critic.requires_grad_(waits is not self.critic)
         if self.recipe.run.frozen_statistics:
-            for module in learns.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+            freeze_statistics(learns)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not bool(torch.isfinite(loss)):
@@ -377,7 +380,7 @@ class NoGan:
         self.generator.network.load_state_dict(self.best)
         self._report(stage, stage.settings.size)
         log.info("%s: best at measurement %d of %d", stage.name, self.watch.best, len(self.watch.history) - 1)
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero and find_spec("matplotlib"):
             draw_curves(self.watch.history, self.watch.best, share, self.run.out / f"{stage.name}.png")
 
     # ---- The state ---------------------------------------------------------------------------------
@@ -413,7 +416,7 @@ class NoGan:
         self.critic.load_state_dict(state["critic"])
         self.watch = Watch(self.recipe.inflection, **state["watch"])
         self.best, self.figures = state["best"], state["figures"]
-        log.info("resuming at stage %d, step %d", self.stage + 1, self.step)
+        log.info("Resuming at stage %d, step %d", self.stage + 1, self.step)
 
     def _optimizer(
         self, name: str, groups: list[list[nn.Parameter]], betas: tuple[float, float]
@@ -445,6 +448,13 @@ class NoGan:
             cells, shares = losses.spread(ab, table)
             counts.index_add_(0, cells.flatten(), shares.flatten())
         network.log_weights.copy_(losses.rebalancing(counts, self.recipe.losses.rebalance))
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """Let batch norm use its stored statistics, and not change them, until `train` is called."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], beta1: float) -> None:

@@ -139,6 +139,8 @@ class Gan:
     threshold: float = _within(0.65, 0, 100)  # the critic trains until its loss is below
     critic_weight: float = _within(1.0, 0, 1e4)
     feature_weight: float = _within(1.5, 0, 1e4)
+    bin_weight: float = _within(0.0, 0, 1e4)  # compact only: keeps its distribution honest
+    frozen_statistics: bool = False  # the generator's batch norm keeps its statistics, as small batches spoil them
 
 
 @dataclass(frozen=True)

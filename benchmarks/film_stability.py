@@ -1,0 +1,225 @@
+"""How calm film color is, and what that costs: our filter against none, a plain mean over time, and desaturation.
+
+    python benchmarks/film_stability.py [COLOR_FILM ...]
+
+Synthetic clips (color photos under pans, zooms, moving objects, flicker and grain) have known color and
+motion. For films given, which must be in color, motion is optical flow at full working size.
+
+change        mean difference of chroma to the frame before, moved by the true motion (x 1000)
+colorfulness  mean length of the chroma vector against no filter
+error         mean distance to the true chroma (x 1000)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage import data
+
+from vintage_colorizer import catalog, color
+from vintage_colorizer.color import Floats
+from vintage_colorizer.colorizer import Colorizer, propose_batch, settings_of
+from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.stability import REACH, Moment, calm, fade_extremes
+
+HEIGHT, WIDTH = 192, 256
+FRAMES = 48
+
+
+@dataclass
+class Clip:
+    """Frames with known color; `back` leads from each pixel to where it was in the frame before."""
+
+    name: str
+    luma: Floats  # N x H x W
+    truth: Floats  # N x H x W x 2
+    back: Floats  # N x H x W x 2
+    known: NDArray[np.bool_]  # N x H x W: whether `back` leads anywhere
+    cuts: tuple[int, ...] = ()
+
+
+def camera_clip(name: str, photo: Any, step: tuple[float, float], zoom: float, flicker: float, grain: float) -> Clip:
+    """A photo filmed by a moving camera."""
+    rng = np.random.default_rng(0)
+    scale = 1.5 * max(HEIGHT / photo.shape[0], WIDTH / photo.shape[1])
+    maps = []
+    for index in range(FRAMES):
+        factor = scale * zoom ** (index - FRAMES / 2)
+        x = photo.shape[1] / 2 + step[0] * (index - FRAMES / 2) / scale
+        y = photo.shape[0] / 2 + step[1] * (index - FRAMES / 2) / scale
+        maps.append(
+            np.array([[1 / factor, 0, x - WIDTH / 2 / factor], [0, 1 / factor, y - HEIGHT / 2 / factor], [0, 0, 1]])
+        )
+    frames = [_look(photo, one) for one in maps]
+    back = np.stack([_motion(maps[max(0, i - 1)], maps[i]) for i in range(FRAMES)])
+    return _clip(name, np.stack(frames), back, rng, flicker, grain)
+
+
+def object_clip(name: str, photo: Any, thing: Any, speed: float, flicker: float, grain: float) -> Clip:
+    """A thing that moves over a still photo."""
+    rng = np.random.default_rng(1)
+    ground = cv2.resize(photo, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    patch = cv2.resize(thing, (72, 96), interpolation=cv2.INTER_AREA)
+    y, x = np.mgrid[:96, :72]
+    shape = ((x - 35.5) / 35) ** 2 + ((y - 47.5) / 47) ** 2 < 1
+    frames, back, known = [], np.zeros((FRAMES, HEIGHT, WIDTH, 2), np.float32), np.ones((FRAMES, HEIGHT, WIDTH), bool)
+    before = np.zeros((HEIGHT, WIDTH), bool)
+    for index in range(FRAMES):
+        left, top = int(5 + speed * index) % (WIDTH - 72), 60
+        frame, covered = ground.copy(), np.zeros((HEIGHT, WIDTH), bool)
+        frame[top : top + 96, left : left + 72][shape] = patch[shape]
+        covered[top : top + 96, left : left + 72] = shape
+        back[index, covered, 0] = -(left - (int(5 + speed * (index - 1)) % (WIDTH - 72)))
+        known[index] = covered | ~before
+        before = covered
+        frames.append(frame)
+    clip = _clip(name, np.stack(frames), back, rng, flicker, grain)
+    clip.known &= known
+    return clip
+
+
+def film_clip(path: Path) -> Clip:
+    """A color film, its own chroma being the truth."""
+    import av
+
+    frames = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            frames.append(cv2.resize(frame.to_ndarray(format="rgb24"), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
+            if len(frames) == 2 * FRAMES:
+                break
+    grey = [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in frames]
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    back = np.zeros((len(frames), HEIGHT, WIDTH, 2), np.float32)
+    known = np.zeros((len(frames), HEIGHT, WIDTH), bool)
+    for i in range(1, len(frames)):
+        back[i] = flow.calc(grey[i], grey[i - 1], None)
+        there = flow.calc(grey[i - 1], grey[i], None)
+        known[i] = np.linalg.norm(back[i] + _moved(there, back[i]), axis=-1) < 0.7
+    clip = _clip(path.name, np.stack(frames), back, np.random.default_rng(0), 0.0, 0.0)
+    clip.known &= known
+    return clip
+
+
+def _look(photo: Any, view: NDArray[np.float64]) -> Any:
+    return cv2.warpAffine(
+        photo, view[:2], (WIDTH, HEIGHT), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def _motion(old: NDArray[np.float64], new: NDArray[np.float64]) -> Floats:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    points = np.stack([x, y, np.ones_like(x)], axis=-1) @ (np.linalg.inv(old) @ new).T
+    return np.asarray(points[..., :2] - np.stack([x, y], axis=-1), np.float32)
+
+
+def _clip(name: str, frames: Any, back: Floats, rng: np.random.Generator, flicker: float, grain: float) -> Clip:
+    luma = np.stack([color.luma(one) for one in frames])
+    truth = np.stack([color.chroma_of(one) for one in frames])
+    gain = 1 + flicker * rng.standard_normal((len(frames), 1, 1)) if flicker else 1.0
+    noise = grain * np.stack([cv2.GaussianBlur(rng.standard_normal((HEIGHT, WIDTH)), (3, 3), 0.6) for _ in frames])
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    inside = (
+        (x + back[..., 0] >= 0)
+        & (x + back[..., 0] <= WIDTH - 1)
+        & (y + back[..., 1] >= 0)
+        & (y + back[..., 1] <= HEIGHT - 1)
+    )
+    inside[0] = False
+    return Clip(name, np.clip(luma * gain + noise, 0, 1).astype(np.float32), truth, back, inside)
+
+
+def _moved(planes: Floats, flow: Floats) -> Floats:
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    return np.asarray(
+        cv2.remap(planes, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def propose(clip: Clip, colorizer: Colorizer, look: str) -> list[Floats]:
+    """The network's chroma for every frame, as films use it."""
+    options = FilmOptions.of(look=look)
+    engine = colorizer.engine(options)
+    settings = settings_of(options, options.look or "video", engine.info)
+    small = [propose_batch(engine, clip.luma[i : i + 4], settings.vividness) for i in range(0, len(clip.luma), 4)]
+    chroma = [one * settings.saturation for batch in small for one in batch]
+    return [fade_extremes(one, luma) for one, luma in zip(chroma, clip.luma, strict=True)]
+
+
+def filtered(clip: Clip, chroma: list[Floats], stability: float) -> list[Floats]:
+    """Our filter."""
+    moments = [Moment(i, clip.luma[i], one, i == 0 or i in clip.cuts) for i, one in enumerate(chroma)]
+    return [one for _, one in calm(moments, stability)]
+
+
+def mean_over_time(chroma: list[Floats]) -> list[Floats]:
+    """The same place in as many frames, whatever moved."""
+    return [np.mean(chroma[max(0, i - REACH) : i + REACH + 1], axis=0) for i in range(len(chroma))]
+
+
+def measure(clip: Clip, chroma: list[Floats]) -> dict[str, float]:
+    """The figures for one clip and method."""
+    large = np.stack([color.upsample(one, HEIGHT, WIDTH) for one in chroma])
+    change = [
+        np.linalg.norm(large[i] - _moved(large[i - 1], clip.back[i]), axis=-1)[clip.known[i]].mean()
+        for i in range(1, len(large))
+        if clip.known[i].any() and i not in clip.cuts
+    ]
+    error = np.linalg.norm(large - clip.truth, axis=-1).mean()
+    strength = np.linalg.norm(large, axis=-1).mean()
+    return {"change": 1000 * float(np.mean(change)), "strength": float(strength), "error": 1000 * float(error)}
+
+
+def clips() -> Iterator[Clip]:
+    """All synthetic clips."""
+    cat, coffee, astronaut, rocket = data.chelsea(), data.coffee(), data.astronaut(), data.rocket()
+    for flicker, grain, wear in ((0.0, 0.0, ""), (0.05, 0.04, " worn")):
+        yield camera_clip("slow pan cat" + wear, cat, (0.3, 0.1), 1.0, flicker, grain)
+        yield camera_clip("pan coffee" + wear, coffee, (2.3, 0.4), 1.0, flicker, grain)
+        yield camera_clip("fast pan rocket" + wear, rocket, (6.0, 0), 1.0, flicker, grain)
+        yield camera_clip("zoom astronaut" + wear, astronaut, (0, 0), 1.008, flicker, grain)
+        yield object_clip("object over cat" + wear, cat, astronaut[:300, 100:350], 3.0, flicker, grain)
+        yield object_clip("object over rocket" + wear, rocket, coffee, 5.0, flicker, grain)
+
+
+def main() -> None:
+    """Print a table."""
+    stabilities = sorted({one.stability for one in catalog.LOOKS.values()})
+    colorizer = Colorizer()
+    everything = [*clips(), *(film_clip(Path(name)) for name in sys.argv[1:])]
+    sums: dict[str, list[dict[str, float]]] = {}
+    for clip in everything:
+        plain = propose(clip, colorizer, "video")
+        base = measure(clip, plain)
+        methods = {"none": plain, "mean over time": mean_over_time(plain), "desaturated": [0.4 * one for one in plain]}
+        methods |= {f"stability {one}": filtered(clip, plain, one) for one in stabilities}
+        print(f"\n{clip.name}")
+        for name, chroma in methods.items():
+            found = measure(clip, chroma)
+            row = {
+                "change": found["change"] / base["change"],
+                "color": found["strength"] / base["strength"],
+                "error": found["error"] / base["error"],
+            }
+            sums.setdefault(name, []).append(row)
+            print(
+                f"  {name:16} change {found['change']:6.2f} ({row['change']:5.0%})  colorfulness {row['color']:5.0%}"
+                f"  error {found['error']:6.2f} ({row['error']:6.1%})"
+            )
+    print("\nmean of all clips, against no filter")
+    for name, rows in sums.items():
+        mean = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
+        print(
+            f"  {name:16} change {mean['change']:5.0%}  colorfulness {mean['color']:5.0%}  error {mean['error']:6.1%}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,366 @@
+"""Reading films: what may be opened, what it holds, and its frames with their times.
+
+FFmpeg's libraries (PyAV) do the work. A film is only ever opened as a local file, by a demuxer from a
+list that has no playlists in it, so that no file can make us read another one or reach the network.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
+from vintage_colorizer.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
+
+SUFFIXES = [
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".m2ts",
+    ".mts",
+    ".mpg",
+    ".mpeg",
+    ".vob",
+    ".gif",
+    ".wmv",
+    ".asf",
+    ".flv",
+    ".ogv",
+    ".3gp",
+    ".mxf",
+    ".dv",
+    ".nut",
+    ".y4m",
+]
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,gif,asf,flv,ogg,mxf,dv,nut,yuv4mpegpipe,"
+    "h264,hevc,m4v,ivf,apng,rm,swf"
+)
+PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"<SmoothStreamingMedia", b"[playlist]", b"<smil", b"<ASX", b"RTSPtext")
+SAFE = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics by their numbers in ITU-T H.273
+UNSPECIFIED = 2
+LARGEST_SIDE = 16384
+ROUGHLY = 100  # frames to go back further where seeking went too far
+INTERLACED_SHARE = 0.1  # of the frames looked at, above which a film counts as interlaced
+RAW_PLANAR = ("yuv4", "yuvj4", "yuva4", "gray", "nv12", "nv16", "nv21", "nv24", "p010", "p210", "p410", "p012", "p016")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a film's picture after its first frame; plain values only, so that it can be sent and stored."""
+
+    path: str
+    container: str
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    coding: Coding
+    primaries: int
+    transfer: int
+    aspect: tuple[int, int]  # of a sample, width : height
+    display_matrix: tuple[int, ...] | None
+    rate: tuple[int, int]
+    time_base: tuple[int, int]
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the pixels are turned to stand upright."""
+        return Orientation.of_matrix(self.display_matrix)
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """Height and width as shown: upright, with square pixels."""
+        height, width = self.height, max(1, round(self.width * self.aspect[0] / self.aspect[1]))
+        return (width, height) if self.orientation.transpose else (height, width)
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Source:
+        """Build it again from `asdict` after a trip through JSON."""
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists, "coding": Coding(**values["coding"])})
+
+    def values(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass
+class Losses:
+    """What could not be decoded."""
+
+    packets: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, error: Exception) -> None:
+        """Count one damaged packet."""
+        self.packets += 1
+        if not self.reasons:
+            self.reasons.append(reason(error))
+
+
+def open_film(path: Path) -> InputContainer:
+    """Open a local film file safely.
+
+    Raises:
+        InputError: there is no such file, or it is no regular file.
+        UnreadableError: it is empty, damaged or no film.
+        UnsupportedError: a playlist, or a format that is not read.
+    """
+    _require_film(path)
+    try:
+        container = av.open(url(path), options=SAFE, metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise UnreadableError(f"{path} cannot be read as a film ({reason(error)}); it may be damaged.") from error
+    return container
+
+
+def url(path: Path) -> str:
+    """The name under which FFmpeg opens exactly this file, whatever its name looks like."""
+    return f"file:{os.path.abspath(path)}"
+
+
+def _require_film(path: Path) -> None:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path} is not a file but a folder, pipe, device or socket; name a film.")
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the name.") from error
+    if not head:
+        raise UnreadableError(f"{path} is empty; there is no film in it.")
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if any(start[:200].lower().startswith(mark.lower()) for mark in PLAYLISTS) or b"<MPD" in head:
+        raise UnsupportedError(
+            f"{path} is a playlist that points at other files, which are never followed; name a film."
+        )
+    if start[:100].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise UnreadableError(f"{path} is not a film (it looks like a web page); check where it came from.")
+
+
+def film_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that is the film: the first moving picture that is not cover art.
+
+    Raises:
+        UnreadableError: there is none, or no decoder for it.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise UnsupportedError(f"{path} has a picture in a codec that is not read; convert it to H.264.")
+            return stream
+    others = " and ".join(sorted({stream.type for stream in container.streams}))
+    raise UnreadableError(f"{path} has no frames{f', only {others}' if others else ''}; name a film.")
+
+
+def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Source:
+    """Say what a film is, from its first frame.
+
+    Raises:
+        UnsupportedError: HDR, a matrix that is not luma and chroma in the usual sense, or too large.
+    """
+    if frame.color_trc in HDR_TRANSFERS:
+        kind = HDR_TRANSFERS[frame.color_trc]
+        raise UnsupportedError(f"{path} is HDR ({kind}), which is not colored yet; convert it to SDR (BT.709) first.")
+    if max(frame.width, frame.height) > LARGEST_SIDE:
+        raise UnsupportedError(
+            f"{path} is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read."
+        )
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    base = stream.time_base or Fraction(1, 1000)
+    return Source(
+        path=str(path),
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        coding=_coding(path, frame),
+        primaries=frame.color_primaries or UNSPECIFIED,
+        transfer=frame.color_trc or UNSPECIFIED,
+        aspect=(aspect.numerator, aspect.denominator) if aspect > 0 else (1, 1),
+        display_matrix=_display_matrix(frame),
+        rate=(rate.numerator, rate.denominator),
+        time_base=(base.numerator, base.denominator),
+    )
+
+
+def _coding(path: Path, frame: VideoFrame) -> Coding:
+    usual = BT601 if frame.height <= 576 else BT709
+    if is_converted(frame):
+        return Coding(usual, full_range=False, depth=8)
+    matrix = int(frame.colorspace)
+    if matrix in (UNSPECIFIED, 0, 3):
+        matrix = usual
+    if matrix not in MATRICES:
+        raise UnsupportedError(
+            f"{path} has colors coded in an unusual way (matrix {matrix}); convert it to BT.709 first."
+        )
+    name = frame.format.name
+    full = frame.color_range == 2 or name.startswith(("yuvj", "gray"))
+    return Coding(matrix, full, max(8, frame.format.components[0].bits))
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    matrix = tuple(int(value) for value in np.frombuffer(bytes(cast(Any, data)), dtype=np.int32))
+    return None if Orientation.of_matrix(matrix) == Orientation() else matrix
+
+
+def is_converted(frame: VideoFrame) -> bool:
+    """Whether a frame holds no luma plane of its own (RGB, palette), so that luma has to be computed."""
+    format = frame.format
+    return (
+        format.is_rgb or format.has_palette or not format.name.startswith((*RAW_PLANAR, "yuyv", "uyvy", "yvyu", "y2"))
+    )
+
+
+def luma_plane(frame: VideoFrame, source: Source) -> Plane:
+    """The luma samples of a frame, height x width; a view into the frame wherever that is possible.
+
+    A frame of another size than the film's first one is scaled to it.
+    """
+    if (frame.width, frame.height, frame.format.name) != (source.width, source.height, source.pixel_format):
+        frame = frame.reformat(source.width, source.height, source.pixel_format)
+    if is_converted(frame):
+        return _luma_of_rgb(frame, source.coding)
+    name = frame.format.name
+    if not name.startswith(RAW_PLANAR):
+        frame = frame.reformat(format="yuv422p")  # the same samples, sorted into planes
+    plane = frame.planes[0]
+    samples = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
+    if source.coding.depth > 8:
+        wide = samples.view(">u2" if name.endswith("be") else "<u2")[:, : plane.width]
+        shift = 16 - source.coding.depth if name.startswith(("p0", "p2", "p4")) else 0
+        return np.asarray(wide >> shift if shift else wide, np.uint16)
+    return np.asarray(samples[:, : plane.width])
+
+
+def _luma_of_rgb(frame: VideoFrame, coding: Coding) -> Plane:
+    red_weight, blue_weight = MATRICES[coding.matrix]
+    weights = np.array([red_weight, 1 - red_weight - blue_weight, blue_weight], dtype=np.float32)
+    black, white = coding.luma_range
+    light = frame.to_ndarray(format="rgb24").astype(np.float32) @ (weights * np.float32((white - black) / 255))
+    return np.asarray(light + np.float32(black + 0.5)).astype(np.uint8)
+
+
+def time_of(frame: VideoFrame) -> int | None:
+    """A frame's time in the stream's time base; None if the file does not say."""
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def decode(container: InputContainer, stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
+    """Yield the frames of the film from where the container stands; damaged packets are counted and left out."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError as error:  # the file ends in the middle
+            losses.add(error)
+            yield from _decoded(None, stream, losses)
+            return
+        yield from _decoded(packet, stream, losses)
+
+
+def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFrame]:
+    try:
+        return stream.codec_context.decode(packet) if packet is None else packet.decode()
+    except av.error.EOFError:
+        return []
+    except (av.error.FFmpegError, ValueError) as error:
+        losses.add(error)
+        return []
+
+
+class FrameReader:
+    """Reads ranges of a film whose frame times are known."""
+
+    def __init__(self, source: Source, times: Sequence[int | None], threads: int) -> None:
+        """`times` are the frames' times as a scan of the whole film found them, see `time_of`."""
+        self._path, self._threads = Path(source.path), threads
+        self._times = times
+        known = [time for time in times if time is not None]
+        self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
+
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield (index, frame) for start <= index < stop.
+
+        Raises:
+            UnreadableError: a frame that was there before is not there any more.
+        """
+        expected = start
+        # Some containers are sought in only roughly; and where a film is damaged, decoding from some
+        # frame on can give other frames than decoding from the beginning.
+        for first in (start, start - ROUGHLY, 0):
+            for index, frame in self._from(max(0, first)):
+                if index > expected or expected == stop:
+                    break
+                if index == expected:
+                    yield index, frame
+                    expected += 1
+            if expected == stop:
+                return
+        raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
+
+    def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames from one near `start` at which decoding can begin; none if there is no way."""
+        time = self._times[start]
+        with open_film(self._path) as container:
+            stream = self._prepare(container)
+            if start == 0:
+                yield from enumerate(decode(container, stream, Losses()))
+                return
+            if self._index is None or time is None:
+                return
+            try:
+                container.seek(time, stream=stream)
+            except av.error.FFmpegError:
+                return
+            begun = False
+            for frame in decode(container, stream, Losses()):
+                index = self._index.get(time_of(frame))
+                begun = begun or frame.key_frame
+                if not begun or index is None:
+                    return
+                yield index, frame
+
+    def _prepare(self, container: InputContainer) -> VideoStream:
+        stream = film_stream(container, self._path)
+        prepare_decoder(stream, self._threads)
+        return stream
+
+
+def prepare_decoder(stream: VideoStream, threads: int) -> None:
+    """Let a decoder use several threads; what it decodes does not depend on them."""
+    stream.codec_context.thread_count = min(threads, 4)
+    stream.codec_context.thread_type = "AUTO"
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's own reason in a few words."""
+    return str(getattr(error, "strerror", None) or error).strip().rstrip(".").lower()

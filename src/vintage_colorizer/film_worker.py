@@ -1,0 +1,200 @@
+"""Each film is colored in a process of its own, because a damaged file can crash or hang a codec.
+
+The parent sends one job as a line of JSON and gets lines of JSON back: progress, then the result or an
+error. If the process dies, or says nothing for too long, that is this film's error and the next film
+goes on. If the parent dies, the worker's standard input closes and it stops at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from vintage_colorizer import errors
+from vintage_colorizer.errors import UnreadableError, VintageColorizerError
+from vintage_colorizer.files import readable_name
+from vintage_colorizer.film import FilmResult, Progress, Report, color_film
+from vintage_colorizer.options import FilmOptions
+
+SILENCE = 300.0  # seconds without any progress after which a worker counts as hanging
+HEARTBEAT = 0.2  # seconds between lines about progress
+LAST_LINES = 5  # of what a crashed worker wrote to its standard error
+
+
+def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwrite: bool, report: Report) -> FilmResult:
+    """Do `film.color_film` in another process.
+
+    Raises:
+        UnreadableError: the process crashed or hung on this film.
+        VintageColorizerError: whatever `color_film` raised there.
+    """
+    job = {
+        "source": str(source.absolute()),
+        "target": str(target.absolute()),
+        "options": options.model_dump(),
+        "overwrite": overwrite,
+    }
+    with _process() as process:
+        said: queue.Queue[str | None] = queue.Queue()
+        last: deque[str] = deque(maxlen=LAST_LINES)
+        listeners = [_listen(process.stdout, said.put, lambda: said.put(None)), _listen(process.stderr, last.append)]
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        answer = _follow(said, source, report)
+        if answer is None:
+            process.wait()
+            listeners[1].join()
+            raise _death(source, process.returncode, last)
+    return answer
+
+
+def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> FilmResult | None:
+    """Read a worker's lines until it is done; None if it died."""
+    while True:
+        try:
+            line = said.get(timeout=SILENCE)
+        except queue.Empty:
+            name = readable_name(source)
+            raise UnreadableError(
+                f"{name} made the decoder or encoder hang for {SILENCE:.0f} s, so it was stopped; it may be damaged."
+            ) from None
+        if line is None:
+            return None
+        message = json.loads(line)
+        if "progress" in message:
+            report(Progress(**message["progress"]))
+        elif "result" in message:
+            notes = tuple(message["result"].pop("notes"))
+            return FilmResult(**message["result"], notes=notes)
+        else:
+            raise getattr(errors, message["error"])(message["message"])
+
+
+@contextmanager
+def _process() -> Iterator[subprocess.Popen[str]]:
+    """A worker, which is gone at the end of the `with`, whatever happened."""
+    package = str(Path(__file__).parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vintage_colorizer.film_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="surrogateescape",
+        # One thread for each matrix product: threads are used across frames, and results stay the same bytes.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    pass
+
+
+def _listen(
+    pipe: IO[str] | None, take: Callable[[str], object], end: Callable[[], object] = lambda: None
+) -> threading.Thread:
+    """Read lines in a thread, so that a full pipe never blocks the worker."""
+    assert pipe is not None
+
+    def work() -> None:
+        try:
+            for line in pipe:
+                take(line)
+        except ValueError:  # closed meanwhile
+            pass
+        end()
+
+    thread = threading.Thread(target=work, name="listen", daemon=True)
+    thread.start()
+    return thread
+
+
+def _death(source: Path, code: int, last: deque[str]) -> UnreadableError:
+    """Say why a worker died: a signal means a crash in a codec, an exit code a mistake of ours."""
+    name = readable_name(source)
+    if code < 0:
+        blow = signal.Signals(-code).name
+        return UnreadableError(f"{name} crashed the decoder or encoder ({blow}); it may be damaged.")
+    why = f"exit {code}" + (f": {last[-1].strip()}" if last else "")
+    return UnreadableError(f"{name} could not be colored: its process stopped ({why}); please report this.")
+
+
+def main() -> None:
+    """Color the film named on standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    # Only the protocol may use standard output: what a library prints goes to standard error.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape") as out:
+        os.dup2(2, 1)
+        job = json.loads(sys.stdin.readline())
+        threading.Thread(target=_die_with_parent, daemon=True).start()
+        _say(out, _done(job, _reporter(out)))
+
+
+def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
+    from vintage_colorizer.colorizer import Colorizer
+
+    options = FilmOptions.of(**job["options"])
+    shared = {name: value for name, value in job["options"].items() if name in ("device", "threads")}
+    try:
+        result = color_film(
+            Path(job["source"]),
+            Path(job["target"]),
+            Colorizer(**shared),
+            options,
+            overwrite=job["overwrite"],
+            report=report,
+        )
+    except VintageColorizerError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except MemoryError:
+        message = f"There is not enough memory for {job['source']}; close other programs or lower --render-factor."
+        return {"error": "OutOfMemoryError", "message": message}
+    return {"result": asdict(result)}
+
+
+def _reporter(out: IO[str]) -> Callable[[Progress], None]:
+    spoken, stage = 0.0, ""
+
+    def report(progress: Progress) -> None:
+        nonlocal spoken, stage
+        now = time.monotonic()
+        if now - spoken >= HEARTBEAT or progress.stage != stage or progress.done == progress.total:
+            spoken, stage = now, progress.stage
+            _say(out, {"progress": asdict(progress)})
+
+    return report
+
+
+def _say(out: IO[str], message: dict[str, Any]) -> None:
+    out.write(json.dumps(message) + "\n")
+    out.flush()
+
+
+def _die_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""Calm color: where shots begin, and how chroma is averaged along motion inside a shot.
+
+A network colors every frame on its own, so its colors jitter with grain and flicker. Each frame's
+chroma is replaced by a weighted mean over its neighbors in time, each brought into place by optical
+flow between small luma planes. A neighbor counts less the farther away it is, and not at all where
+flow forward and back disagree or luma does not match (something was covered or uncovered). Nothing
+crosses a cut. A result depends on REACH frames to either side and on no others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import cv2
+import numpy as np
+
+from vintage_colorizer.color import Floats
+from vintage_colorizer.planes import Plane
+
+Payload = TypeVar("Payload")
+
+REACH = 12  # frames before and after that a frame's color can depend on
+FLOW_SIDE = 128  # pixels of the longer side of the luma planes optical flow is computed on
+CHROMA_SIDE = 160  # pixels of the longer side of the chroma planes that are averaged, at most
+LUMA_TOLERANCE = 0.06  # difference in luma, after flow, at which a neighbor counts exp(-1)
+FLOW_TOLERANCE = 0.6  # pixels by which flow there and back may miss at which a neighbor counts exp(-1)
+DARK, BRIGHT = 0.06, 0.96  # luma at which color begins to fade to grey toward black and white
+
+THUMB = (64, 36)  # width and height of the pictures shots are told apart by
+SHIFT = (8, 4)  # how far a thumb may move from frame to frame and still be the same picture
+FLAT = 3.0  # standard deviation, of 255 levels, below which a thumb shows nothing: black, white, a fade
+ALIKE = 0.35  # two thumbs less unlike than this show the same scene
+UNLIKE = 0.5  # neighbors more unlike than this may be a cut
+GLANCE = 6  # frames on either side of a cut that are compared, so that a flash is no cut
+
+
+class ShotDetector:
+    """Finds the first frame of each shot, from luma alone: `push` every frame, then `finish`.
+
+    Two pictures are compared by their greatest normalized correlation over small shifts, so neither a
+    change of brightness nor a pan makes them unlike. A cut is where no picture just before
+    resembles any just after; hence a flash is none. A fade through black (or white) counts once, where the
+    new picture appears.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self.starts = [0]
+        self._count = 0
+        self._before: deque[Floats] = deque(maxlen=GLANCE)  # not flat, of the current shot
+        self._ahead: deque[tuple[int, Floats, bool]] = deque()  # frames not yet judged: index, thumb, is flat
+        self._last: tuple[Floats, bool] | None = None
+
+    def push(self, luma: Plane) -> None:
+        """Take the next frame's luma plane, of any size and depth."""
+        thumb = cv2.resize(luma, THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        if luma.dtype != np.uint8:
+            thumb *= np.float32(255 / max(1.0, float(thumb.max())))
+        self._ahead.append((self._count, thumb, float(thumb.std()) < FLAT))
+        self._count += 1
+        if len(self._ahead) > GLANCE:
+            self._judge()
+
+    def finish(self) -> list[int]:
+        """Judge the last frames; return the indices of the first frames of all shots."""
+        while self._ahead:
+            self._judge()
+        return self.starts
+
+    def _judge(self) -> None:
+        index, thumb, flat = self._ahead[0]
+        if self._last is not None and not flat and self._before and self._is_candidate(thumb):
+            after = [one for _, one, empty in list(self._ahead)[:GLANCE] if not empty]
+            if not any(unlikeness(old, new) < ALIKE for old in self._before for new in after):
+                self.starts.append(index)
+                self._before.clear()
+        if not flat:
+            self._before.append(thumb)
+        self._last = (thumb, flat)
+        self._ahead.popleft()
+
+    def _is_candidate(self, thumb: Floats) -> bool:
+        assert self._last is not None
+        last, was_flat = self._last
+        return was_flat or unlikeness(last, thumb) > UNLIKE
+
+
+def unlikeness(one: Floats, other: Floats) -> float:
+    """0 for the same picture, however bright and a little shifted; 1 and more for unrelated ones."""
+    x, y = SHIFT
+    inner = one[y:-y, x:-x]
+    if inner.std() < FLAT:
+        return 1.0
+    return 1.0 - float(cv2.matchTemplate(other, inner, cv2.TM_CCOEFF_NORMED).max())
+
+
+def fade_extremes(chroma: Floats, luma: Floats) -> Floats:
+    """Take color out of what is nearly black or burnt out, where a network has nothing to go by and shimmers.
+
+    Args:
+        chroma: (U, V), h x w x 2.
+        luma: H x W, 0..1, of any size.
+    """
+    small = cv2.resize(luma, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
+    share = np.minimum(np.clip(small / DARK, 0, 1), np.clip((1 - small) / (1 - BRIGHT), 0, 1))
+    return np.asarray(chroma * share[..., None], dtype=np.float32)
+
+
+@dataclass
+class Moment(Generic[Payload]):
+    """One frame on its way through the filter."""
+
+    payload: Payload
+    luma: Floats  # H x W, 0..1, small
+    chroma: Floats  # h x w x 2
+    starts_shot: bool = False
+
+
+@dataclass
+class _Entry(Generic[Payload]):
+    """A moment in the filter's window. Links are h x w x 3: dx, dy in chroma pixels, and how far to trust them."""
+
+    payload: Payload | None  # let go of once it was yielded: it may hold a whole frame
+    planes: Floats  # h x w x 3: U, V, and evened luma
+    view: Any  # 8-bit luma for optical flow
+    back: Floats | None = None  # to the frame before, None at the start of a shot
+    forth: Floats | None = None  # to the frame after
+
+
+def calm(moments: Iterable[Moment[Payload]], stability: float) -> Iterator[tuple[Payload, Floats]]:
+    """Filter chroma along motion.
+
+    Args:
+        moments: consecutive frames.
+        stability: 0 leaves chroma as it is, 1 averages over as many frames as REACH allows.
+
+    Yields:
+        Each payload with its chroma, in order, REACH frames late.
+    """
+    if stability == 0:
+        yield from ((moment.payload, moment.chroma) for moment in moments)
+        return
+    weights = np.exp(-0.5 * (np.arange(1, REACH + 1) / (stability * REACH)) ** 2).astype(np.float32)
+    window: deque[_Entry[Payload]] = deque(maxlen=2 * REACH + 1)
+    flow = Flow()
+    waiting = 0  # entries at the end of the window that were not yet yielded
+    for moment in moments:
+        entry = _entry(moment)
+        if moment.starts_shot:
+            yield from _flush(window, waiting, weights)
+            waiting = 0
+            window.clear()
+        elif window:
+            window[-1].forth, entry.back = flow.links(window[-1], entry)
+        window.append(entry)
+        waiting += 1
+        if waiting > REACH:
+            yield _filtered(window, len(window) - waiting, weights)
+            waiting -= 1
+    yield from _flush(window, waiting, weights)
+
+
+def _flush(window: deque[_Entry[Payload]], waiting: int, weights: Floats) -> Iterator[tuple[Payload, Floats]]:
+    for position in range(len(window) - waiting, len(window)):
+        yield _filtered(window, position, weights)
+
+
+def _entry(moment: Moment[Payload]) -> _Entry[Payload]:
+    height, width = _fitting(moment.chroma.shape, CHROMA_SIDE)
+    chroma = cv2.resize(moment.chroma, (width, height), interpolation=cv2.INTER_AREA)
+    luma = cv2.resize(moment.luma, (width, height), interpolation=cv2.INTER_AREA)
+    evened = (luma - luma.mean()) * np.float32(0.2 / max(0.02, float(luma.std())))  # brightness may flicker
+    high, wide = _fitting(moment.luma.shape, FLOW_SIDE)
+    view = cv2.resize(moment.luma, (wide, high), interpolation=cv2.INTER_AREA)
+    return _Entry(moment.payload, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8))
+
+
+def _fitting(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """The size shrunk, if need be, so that the longer side is `side`."""
+    height, width = shape[:2]
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class Flow:
+    """Optical flow by Dense Inverse Search (Kroeger et al. 2016), between neighboring frames."""
+
+    def __init__(self) -> None:
+        """Set up the search once; it keeps no state between pairs."""
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def links(self, before: _Entry[Any], after: _Entry[Any]) -> tuple[Floats, Floats]:
+        """Links from `before` to `after` and back, at chroma size."""
+        height, width = before.planes.shape[:2]
+        if min(before.view.shape) < 16 or np.array_equal(before.view, after.view):
+            still = np.zeros((height, width, 3), np.float32)
+            still[..., 2] = 1
+            return still, still
+        forth = self._flow(before.view, after.view, (height, width))
+        back = self._flow(after.view, before.view, (height, width))
+        return _with_trust(forth, back), _with_trust(back, forth)
+
+    def _flow(self, one: Any, other: Any, size: tuple[int, int]) -> Floats:
+        flow = self._search.calc(one, other, None)
+        height, width = size
+        scale = np.array([width / one.shape[1], height / one.shape[0]], np.float32)
+        return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * scale, np.float32)
+
+
+def _with_trust(there: Floats, back: Floats) -> Floats:
+    """Append to a flow how well the flow back from where it leads returns to where it began, 0..1."""
+    miss = there + _sample(back, there)
+    error = np.einsum("hwc,hwc->hw", miss, miss)
+    allowed = FLOW_TOLERANCE**2 + 0.01 * np.einsum("hwc,hwc->hw", there, there)
+    return np.dstack([there, np.exp(-error / allowed)]).astype(np.float32)
+
+
+def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) -> tuple[Payload, Floats]:
+    """The weighted mean of a frame's own chroma and its neighbors', moved into place."""
+    entry = window[position]
+    total, weight = entry.planes[..., :2].copy(), np.ones(entry.planes.shape[:2], np.float32)
+    for step in (-1, 1):
+        link: Floats | None = None
+        for distance in range(1, REACH + 1):
+            last = window[position + step * (distance - 1)]
+            further = last.back if step < 0 else last.forth
+            if further is None:
+                break
+            link = further if link is None else _compose(link, further)
+            planes = _sample(window[position + step * distance].planes, link)
+            mismatch = (planes[..., 2] - entry.planes[..., 2]) / np.float32(LUMA_TOLERANCE)
+            share = weights[distance - 1] * link[..., 2] * np.exp(-mismatch * mismatch)
+            total += share[..., None] * planes[..., :2]
+            weight += share
+    payload, entry.payload = entry.payload, None
+    return cast(Payload, payload), total / weight[..., None]
+
+
+def _compose(first: Floats, second: Floats) -> Floats:
+    """The link that follows `first` and, from where it leads, `second`."""
+    onward = _sample(second, first)
+    onward[..., :2] += first[..., :2]
+    onward[..., 2] *= first[..., 2]
+    return onward
+
+
+def _sample(planes: Floats, link: Floats) -> Floats:
+    """Look up `planes` where a link leads; what lies outside repeats the edge."""
+    y, x = _grid(*link.shape[:2])
+    return np.asarray(
+        cv2.remap(
+            planes, x + link[..., 0], y + link[..., 1], interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    )
+
+
+_grids: dict[tuple[int, int], tuple[Floats, Floats]] = {}
+
+
+def _grid(height: int, width: int) -> tuple[Floats, Floats]:
+    """Row and column of every pixel."""
+    if (height, width) not in _grids:
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        _grids[height, width] = y, x
+    return _grids[height, width]
