@@ -76,7 +76,7 @@ def main() -> None:
     """Print both rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer photos")
-    count, runs = (40, 3) if parser.parse_args().quick else (160, 7)
+    count, runs = (80, 5) if parser.parse_args().quick else (160, 7)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "vintage_colorizer", "serve", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
