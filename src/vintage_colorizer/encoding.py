@@ -48,6 +48,19 @@ CODECS: dict[str, Codec] = {
 }
 
 
+def require_settings(codec: str, options: FilmOptions) -> None:
+    """Check that a codec has the settings that were given.
+
+    Raises:
+        OptionError: it has not.
+    """
+    kind = CODECS[codec]
+    if options.crf is not None and kind.crf is None:
+        raise OptionError(f"{codec} has no crf; leave --crf out or choose another --codec.")
+    if options.preset is not None and not kind.presets:
+        raise OptionError(f"{codec} has no presets; leave --preset out or choose h264 or h265.")
+
+
 @dataclass(frozen=True)
 class Encoding:
     """All that decides an encoder's output besides the frames; plain values, so that it can be sent and stored."""
@@ -72,11 +85,8 @@ class Encoding:
         Raises:
             OptionError: the codec has no such setting.
         """
+        require_settings(codec, options)
         kind = CODECS[codec]
-        if options.crf is not None and kind.crf is None:
-            raise OptionError(f"{codec} has no crf; leave --crf out or choose another --codec.")
-        if options.preset is not None and not kind.presets:
-            raise OptionError(f"{codec} has no presets; leave --preset out or choose h264 or h265.")
         depth = min((one for one in kind.depths if one >= source.coding.depth), default=kind.depths[-1])
         width = source.width * (1 if options.preview is None else 2)  # a preview has both side by side
         odd = source.width % 2 or source.height % 2

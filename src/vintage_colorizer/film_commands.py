@@ -21,6 +21,7 @@ from vintage_colorizer.commands import (
     single_line,
 )
 from vintage_colorizer.containers import KINDS, kind_of
+from vintage_colorizer.encoding import require_settings
 from vintage_colorizer.errors import DiskFullError, VintageColorizerError
 from vintage_colorizer.film_source import SUFFIXES
 from vintage_colorizer.film_worker import color_in_worker
@@ -32,6 +33,8 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
     shared = film.with_look(options).model_dump(include=set(ColorOptions.model_fields))
     Colorizer(PhotoOptions.of(**shared)).engine()  # says what computes; whatever is wrong is said before any work
+    if options.codec is not None:
+        require_settings(options.codec, options)
     several = len(paths) > 1 or paths[0].is_dir()
     tally = Tally()
     try:

@@ -49,7 +49,8 @@ class ColorOptions(BaseOptions):
 
     look: Look | None = Field(
         None,
-        description="artistic (vivid), stable (few mistakes) or video (calm); photos are stable unless you say so.",
+        description="artistic (vivid), stable (few mistakes) or video (calm); "
+        "photos are stable and films video unless you say so.",
     )
     network: Literal["compact", "deoldify"] = Field(
         "compact",
