@@ -188,7 +188,7 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
         with _claim(target):
             if _is_done(target, item.source, colorizer, options, overwrite):
                 return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
-            with _room_for(header):
+            with room_for(header):
                 result = colorizer.photo(item.source, options)
                 result.write(target, target.suffix)
         return outcome_of(result, path, str(target), start)
@@ -322,7 +322,7 @@ def _claim(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _room_for(header: Header) -> Iterator[None]:
+def room_for(header: Header) -> Iterator[None]:
     """Let only one large photo be in memory at a time."""
     if header.width * header.height <= LARGE_PIXELS:
         yield

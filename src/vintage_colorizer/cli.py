@@ -18,7 +18,7 @@ import typer
 
 from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
-from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions
+from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
 
 FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
@@ -32,12 +32,16 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+Command = Callable[..., None]
 
 
-def takes(*groups: type[BaseOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each field of the groups; it receives the validated groups in their place."""
+def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Command], Command]:
+    """Give a command one option for each field of the groups; it receives the validated groups in their place.
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    With `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.
+    """
+
+    def decorate(command: Command) -> Command:
         def run(**values: Any) -> None:
             built = [group.of(**_given(values, group)) for group in groups]
             command(*built, **values)
@@ -47,7 +51,9 @@ def takes(*groups: type[BaseOptions]) -> Callable[[Callable[..., None]], Callabl
             for parameter in inspect.signature(command, eval_str=True).parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         ]
-        fields = [_parameter(name, field) for group in groups for name, field in group.model_fields.items()]
+        fields = [
+            _parameter(name, field, environment) for group in groups for name, field in group.model_fields.items()
+        ]
         run.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         return run
@@ -61,11 +67,14 @@ def _given(values: dict[str, Any], group: type[BaseOptions]) -> dict[str, Any]:
     return {name: value for name, value in taken.items() if value is not None and value is not False}
 
 
-def _parameter(name: str, field: Any) -> inspect.Parameter:
+def _parameter(name: str, field: Any, environment: bool) -> inspect.Parameter:
     """One command-line option. Values pass as text: the options class validates them."""
     flag = field.annotation is bool
     option = typer.Option(
-        "--" + name.replace("_", "-"), help=field.description, metavar=None if flag else _metavar(field.annotation)
+        "--" + name.replace("_", "-"),
+        help=field.description,
+        metavar=None if flag else _metavar(field.annotation),
+        envvar=f"VINTAGE_COLORIZER_{name.upper()}" if environment else None,
     )
     kind = bool if flag else str | None
     default = False if flag else None
@@ -158,6 +167,17 @@ def film(
 
 
 @app.command()
+@takes(ServeOptions, environment=True)
+def serve(options: ServeOptions) -> None:
+    """Serve the web page and the HTTP API on this machine."""
+    try:
+        from vintage_colorizer import server
+    except ImportError as error:
+        raise MissingError('The server needs an extra: pip install "vintage-colorizer[web]".') from error
+    server.serve(options, lambda text: typer.echo(text, err=True))
+
+
+@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe of the package, such as compact-stable, or a file.")],
     *,
@@ -177,6 +197,20 @@ def train(
     except ImportError as error:
         raise MissingError(f"Training needs {error.name}: pip install 'vintage-colorizer[train]'.") from error
     typer.echo(nogan.train(recipe, data, out, resume, overrides or []))
+
+
+@app.command()
+def notebook(
+    name: Annotated[str, typer.Argument(help="photo, film or train.")] = "photo",
+    *,
+    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where the notebooks go.")] = Path(
+        "vintage-colorizer-notebooks"
+    ),
+) -> None:
+    """Copy the notebooks into a folder and open one in JupyterLab."""
+    from vintage_colorizer import notebooks
+
+    raise typer.Exit(notebooks.open_notebook(name, folder))
 
 
 @app.command()

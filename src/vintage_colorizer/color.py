@@ -26,6 +26,7 @@ BAND_PIXELS = 64 * 1024
 
 # How far the warmest setting moves a mid-grey: 0.1 of full scale toward orange.
 WARMTH_SHIFT = 0.1
+ORANGE = (-1.0, 0.75)  # the direction of (U, V) along which daylight warms
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
@@ -201,8 +202,7 @@ def adjust(chroma: Floats, luma: Floats, saturation: float = 1.0, warmth: float 
         warmth: -1..1; positive moves mid-tones toward orange, negative toward blue, black and white stay.
     """
     midtone = (4 * luma * (1 - luma))[..., None] * np.float32(WARMTH_SHIFT * warmth)
-    orange = np.array([-1.0, 0.75], dtype=np.float32)  # the direction of (U, V) along which daylight warms
-    return np.asarray(np.float32(saturation) * chroma + midtone * orange, dtype=np.float32)
+    return np.asarray(np.float32(saturation) * chroma + midtone * np.array(ORANGE, np.float32), dtype=np.float32)
 
 
 def strength(chroma: Floats) -> float:

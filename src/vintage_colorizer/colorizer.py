@@ -33,7 +33,7 @@ from vintage_colorizer.engines import (
     unused_gpu,
 )
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.options import ColorOptions, FilmOptions, Look, PhotoOptions
+from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, FilmOptions, Look, PhotoOptions
 from vintage_colorizer.photos import (
     Disclosure,
     Photo,
@@ -445,7 +445,7 @@ def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
-    shaping = options.model_dump(exclude={"look", "weights", "engine", "device", "threads", "max_megapixels"})
+    shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

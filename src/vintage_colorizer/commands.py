@@ -25,7 +25,7 @@ from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerE
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
-from vintage_colorizer.sheets import contact_sheet
+from vintage_colorizer.sheets import color_at, render_factor_sheet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -231,22 +231,14 @@ def try_render_factors(
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     Source.of_file(source).protect(target)
-    variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
-    colorizer = Colorizer(options)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
-    results = [colorizer.color(photo, variant) for variant in variants]
+    results = color_at(factors, Colorizer(options), photo, options)
     # Like any result, a sheet is known again: made twice it is no stranger, and it is never taken as input.
     disclosure = Disclosure("sheet-" + "-".join(result.fingerprint[:8] for result in results))
     if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):
-        labels = [_label(variant, result.render_factor) for variant, result in zip(variants, results, strict=True)]
-        sheet = contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
-        pixels = np.asarray(sheet)
+        pixels = np.asarray(render_factor_sheet(results))
         write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)
     console.say(f"Wrote {target}.")
-
-
-def _label(variant: PhotoOptions, factor: int) -> str:
-    return f"render factor {factor}" + (" (auto)" if variant.render_factor == "auto" else "")
 
 
 def diagnose() -> list[str]:

@@ -16,6 +16,9 @@ Look = Literal["artistic", "stable", "video"]
 RenderFactor = Annotated[int, Field(ge=7, le=64)]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
+# Fields that say where and how a network runs. They are the owner's of the machine: no HTTP request may set them.
+MACHINE_FIELDS = frozenset({"weights", "engine", "device", "threads", "max_megapixels"})
+
 Options = TypeVar("Options", bound="BaseOptions")
 
 
@@ -108,6 +111,30 @@ class JobOptions(BaseOptions):
     overwrite: bool = Field(False, description="Replace existing files that are not up-to-date results.")
     report: str | None = Field(None, description="Write one JSON line about each input to this file.")
     fail_fast: bool = Field(False, description="Stop at the first input that fails.")
+
+
+class ServeOptions(BaseOptions):
+    """How the server listens, and what it lets people do."""
+
+    host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 lets other machines in.")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen at; 0 takes any free one.")
+    token: str | None = Field(
+        None, min_length=8, description="Ask every visitor for this secret, as ?token=... or as a bearer token."
+    )
+    allow_host: str | None = Field(
+        None, description="Further names the server goes by, separated by commas, such as photos.example.org."
+    )
+    frame_host: str | None = Field(
+        None, pattern=r"^https://[\w.-]+$", description="A site that may show the page inside its own, by its address."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
+    workers: int | None = Field(None, ge=1, le=256, description="Photos colored at a time; one a processor by default.")
+    queue: int = Field(16, ge=0, le=1000, description="Photos that may wait; more are asked to come back later.")
+    timeout: float = Field(120.0, gt=0, le=3600, description="Seconds a photo may take, waiting included.")
+    max_megapixels: float = Field(100.0, gt=0, le=10_000, description="Refuse larger pictures.")
+    max_megabytes: float = Field(100.0, gt=0, le=2000, description="Refuse larger picture files.")
+    max_film_megabytes: float = Field(4000.0, gt=0, le=1_000_000, description="Refuse larger film files.")
+    keep_hours: float = Field(24.0, gt=0, le=1000, description="Remove films that nobody fetched in this time.")
 
 
 def _sentence(cls: type[BaseOptions], error: ValidationError) -> str:

@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vintage_colorizer.color import Pixels, full_scale
 
+if TYPE_CHECKING:
+    from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
+    from vintage_colorizer.options import PhotoOptions
+    from vintage_colorizer.photos import Photo
+
 TILE_SIDE = 640  # pixels of the longer side of a picture on a contact sheet
 LABEL_HEIGHT = 36
 GAP = 8
 MARK_TEXT = "AI color"
 MARK_HEIGHT = 0.03  # of the picture's shorter side
+
+
+def color_at(factors: str, colorizer: Colorizer, photo: Photo, options: PhotoOptions) -> list[ColorizedPhoto]:
+    """Color a photo at several render factors, such as '12,20,auto'.
+
+    Raises:
+        OptionError: a factor is wrong.
+        EngineError: the network failed.
+    """
+    variants = [options.replace(render_factor=factor.strip()) for factor in factors.split(",")]
+    return [colorizer.color(photo, variant) for variant in variants]
+
+
+def render_factor_sheet(results: Sequence[ColorizedPhoto]) -> Image.Image:
+    """One sheet of a photo colored at several render factors, each labeled with it."""
+    labels = [
+        f"render factor {result.render_factor}" + (" (auto)" if result.options.render_factor == "auto" else "")
+        for result in results
+    ]
+    return contact_sheet([(label, result.image) for label, result in zip(labels, results, strict=True)])
 
 
 def contact_sheet(tiles: Sequence[tuple[str, Image.Image]], columns: int | None = None) -> Image.Image:
