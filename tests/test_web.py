@@ -259,7 +259,7 @@ def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
     one(page, "#film-file").send_keys(str(film))
     until(lambda: "Coloring" in one(page, "#jobs").text or "Looking" in one(page, "#jobs").text)
     page.refresh()
-    assert one(page, "#films").is_displayed()
+    until(lambda: one(page, "#films").is_displayed())
     until(lambda: "Done" in one(page, "#jobs").text, 60)
     video = "const video = document.querySelector('#jobs video');"
     until(lambda: page.execute_script(video + "return video.duration > 5 && video.videoWidth === 320"))

@@ -83,10 +83,10 @@ class Job:
         self.progress = now
 
     def seconds_left(self) -> float | None:
-        """How long the present stage will take, as far as can be told."""
+        """How long coloring will take, as far as can be told; the look through the film before says nothing of it."""
         now = self.progress
         start, first = self.stage_start
-        if self.state != "coloring" or now is None or not now.total or now.done <= first:
+        if self.state != "coloring" or now is None or now.stage != "coloring" or not now.total or now.done <= first:
             return None
         return round((now.total - now.done) * (time.monotonic() - start) / (now.done - first), 1)
 
