@@ -41,11 +41,13 @@ def pictures(cells: Any) -> int:
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
+@pytest.mark.slow
 def test_photo(tmp_path: Path) -> None:
     assert pictures(run("photo", tmp_path)) >= 2
     assert (tmp_path / "colored.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_film(tmp_path: Path) -> None:
     run("film", tmp_path)
     assert (tmp_path / "reel-color.mp4").stat().st_size > 5_000
