@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from PIL import Image
 
 from fill_rule import filled, key_table
 from vintage_colorizer import Colorizer, weights
+from vintage_colorizer.film import FilmResult, color_film
+from vintage_colorizer.options import FilmOptions
 
 # Whoever starts the tests in the background may have told them to ignore Ctrl-C; some are about it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,3 +73,16 @@ def store(imported_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The store with the imported generator, in use."""
     monkeypatch.setenv("VINTAGE_COLORIZER_HOME", str(imported_store))
     return imported_store
+
+
+@pytest.fixture
+def color(colorizer: Colorizer, tmp_path: Path) -> Any:
+    """Color a film in this process, to a lossless one unless told otherwise."""
+
+    def run(source: Path, name: str = "out.mkv", **settings: Any) -> tuple[Path, FilmResult]:
+        given = {"codec": "ffv1" if name.endswith("mkv") else None, "threads": 1, "render_factor": 7, **settings}
+        options = FilmOptions.of(**given)
+        target = tmp_path / "results" / name
+        return target, color_film(source, target, colorizer, options, overwrite=False, report=lambda progress: None)
+
+    return run

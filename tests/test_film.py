@@ -11,29 +11,11 @@ from av.stream import Disposition
 
 from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.film import FilmResult, color_film, color_segment, colored_frames, make_plan
+from vintage_colorizer.film import color_segment, colored_frames, make_plan
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.segments import Plan, Segment, cut
 
 TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
-
-
-@pytest.fixture(scope="module")
-def colorizer() -> Colorizer:
-    return Colorizer(threads=1)
-
-
-@pytest.fixture
-def color(colorizer: Colorizer, tmp_path: Path) -> Any:
-    """Color a film in this process, to a lossless one unless told otherwise."""
-
-    def run(source: Path, name: str = "out.mkv", **settings: Any) -> tuple[Path, FilmResult]:
-        given = {"codec": "ffv1" if name.endswith("mkv") else None, "threads": 1, "render_factor": 7, **settings}
-        options = FilmOptions.of(**given)
-        target = tmp_path / "results" / name
-        return target, color_film(source, target, colorizer, options, overwrite=False, report=lambda progress: None)
-
-    return run
 
 
 def times_of(path: Path) -> list[Fraction]:

@@ -11,29 +11,10 @@ import pytest
 
 from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer import color as colors
-from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.containers import kind_of
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError, UnsupportedError
-from vintage_colorizer.film import FilmResult, color_film
 from vintage_colorizer.film_source import FrameReader, open_film
-from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.scan import scan
-
-
-@pytest.fixture(scope="module")
-def colorizer() -> Colorizer:
-    return Colorizer(threads=1)
-
-
-@pytest.fixture
-def color(colorizer: Colorizer, tmp_path: Path) -> Any:
-    def run(source: Path, name: str = "out.mkv", **settings: Any) -> tuple[Path, FilmResult]:
-        options = FilmOptions.of(**{"codec": "ffv1", "threads": 1, "render_factor": 7, **settings})
-        target = tmp_path / "results" / name
-        return target, color_film(source, target, colorizer, options, overwrite=False, report=lambda now: None)
-
-    return run
-
 
 PLAYLISTS = {
     "m3u8": b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",

@@ -52,6 +52,7 @@ log = logging.getLogger("vintage_colorizer")
 
 DEFAULT_LOOK: Look = "stable"
 LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
+LITTLE_COLOR_NOTE = "little color: try another look, render factor or vividness"
 ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
 AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
 LOWEST_FACTOR = 7
@@ -127,7 +128,7 @@ class ColorizedPhoto:
         chroma = self.final_chroma
         doubts = []
         if color.strength(chroma) < LITTLE_COLOR:
-            doubts.append("little color: try another look, render factor or vividness")
+            doubts.append(LITTLE_COLOR_NOTE)
         elif color.hue_share(chroma) > ONE_HUE:
             doubts.append("one hue covers nearly everything: try another render factor")
         return (*self.photo.notes, *self.notes, *doubts)

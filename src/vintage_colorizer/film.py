@@ -29,7 +29,14 @@ from vintage_colorizer import color
 from vintage_colorizer.ahead import ahead
 from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import LITTLE_COLOR, Colorizer, choose_render_factor, propose_batch, settings_of
+from vintage_colorizer.colorizer import (
+    LITTLE_COLOR,
+    LITTLE_COLOR_NOTE,
+    Colorizer,
+    choose_render_factor,
+    propose_batch,
+    settings_of,
+)
 from vintage_colorizer.containers import comment_of, join, kind_of
 from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.engines import Engine
@@ -224,7 +231,7 @@ def _work(plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report
 
 
 def _result(plan: Plan, target: Path, resumed: int, chroma: float, notes: list[str]) -> FilmResult:
-    doubts = ["little color: try another look, render factor or vividness"] if chroma < LITTLE_COLOR else []
+    doubts = [LITTLE_COLOR_NOTE] if chroma < LITTLE_COLOR else []
     return FilmResult(
         path=str(target),
         skipped="",
