@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
@@ -79,12 +80,14 @@ def export_onnx(
     metadata: Mapping[str, str],
     tensors: Path | None = None,
     tolerance: float = 1e-3,
+    half: bool = False,
 ) -> None:
     """Write `contract` as an ONNX file that obeys the contract of network files.
 
     N, H and W are dynamic. `metadata` is written as it is, completed by `stride`, `multiple` and `fit`. The file holds
     the weights, unless `tensors` names a safetensors file of the contract's state dict in the same folder: then it
-    refers to that, so that a large network is mapped into memory and not copied. The file is run with onnxruntime at
+    refers to that, so that a large network is mapped into memory and not copied. `half` stores weights as float16 and
+    computes with them in float32 all the same. The file is run with onnxruntime at
     two sizes and compared with torch; WeightsError if chroma differs by more than `tolerance`.
     """
     import onnx
@@ -96,6 +99,8 @@ def export_onnx(
     _name_dimensions(model, contract.stride)
     if tensors is not None:
         _refer_to(tensors, model)
+    if half:
+        _store_half(model)
     path.write_bytes(model.SerializeToString())
     for sides in ((3, 5), (4, 2)):
         error = _difference(contract, path, *(side * contract.multiple for side in sides))
@@ -117,6 +122,20 @@ def _refer_to(tensors: Path, model: Any) -> None:
             initializer.data_location = TensorProto.EXTERNAL
             for key, value in (("location", tensors.name), ("offset", 8 + length + start), ("length", end - start)):
                 initializer.external_data.add(key=key, value=str(value))
+
+
+def _store_half(model: Any) -> None:
+    """Store float32 weights as float16, each widened once by a Cast, which runtimes fold away as they load."""
+    import onnx
+
+    for weight in list(model.graph.initializer):
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size > 1:
+            stored = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}.half")
+            widen = onnx.helper.make_node("Cast", [stored.name], [weight.name], to=onnx.TensorProto.FLOAT)
+            model.graph.initializer.remove(weight)
+            model.graph.initializer.append(stored)
+            model.graph.node.insert(0, widen)
 
 
 def _example(contract: Contract, batch: int, height: int, width: int) -> tuple[Tensor, ...]:

@@ -45,7 +45,7 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
                 f"{package} is needed to write {path}; the training is kept: install it and resume."
             ) from None
     part = path.with_suffix(".part.onnx")
-    export_onnx(painter.contract(), part, metadata(painter, recipe))
+    export_onnx(painter.contract(), part, metadata(painter, recipe), half=isinstance(painter, CompactPainter))
     part.replace(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     write_text(run.out / "card.md", card(painter, recipe, figures, data, digest))
