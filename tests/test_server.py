@@ -97,6 +97,11 @@ def test_a_form_with_one_file_works_too_and_its_name_is_never_used(server: Runni
         assert answer.headers["content-disposition"] == 'attachment; filename="color.jpg"'
 
 
+def test_a_file_that_curl_calls_a_form_is_taken_for_what_it_is(server: Running) -> None:
+    answer = server.ask("/api/photo", PHOTO, Content_Type="application/x-www-form-urlencoded")
+    assert answer.body == server.ask("/api/photo", PHOTO).body
+
+
 def test_a_chunked_body_works(server: Running) -> None:
     chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (PHOTO[:100], PHOTO[100:])) + b"0\r\n\r\n"
     assert picture(server.ask("/api/photo", chunked, Transfer_Encoding="chunked")).shape == (120, 160, 3)
@@ -172,7 +177,8 @@ def test_bad_sheets_are_refused(server: Running, query: str) -> None:
     [
         (b"<html>hello</html>", "text/html", 415),
         (b"{}", "application/json", 415),
-        (b"a=b", "application/x-www-form-urlencoded", 415),
+        (b"a=b", "application/x-www-form-urlencoded", 400),
+        (PHOTO, "text/plain", 415),
         (b"<html>hello</html>", "image/jpeg", 400),
         (b"", "image/jpeg", 400),
         (PHOTO[:200], "image/jpeg", 400),
@@ -257,6 +263,15 @@ def test_pages_of_other_sites_cannot_use_the_server(server: Running, origin: str
     answer = server.ask("/api/photo", PHOTO, Origin=origin)
     refused(answer, 403)
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "told", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
+)
+def test_forms_of_other_sites_are_refused_whatever_they_carry(server: Running, kind: str, told: dict[str, str]) -> None:
+    for target in ("/api/photo", "/api/preview", "/api/sheet?try=12", "/api/film"):
+        refused(server.ask(target, PHOTO, Content_Type=kind, **told), 403)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

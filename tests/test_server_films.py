@@ -91,6 +91,11 @@ def test_a_film_is_colored_and_only_its_owner_sees_it(server: Running, reel: byt
         assert server.ask(target, method=method).status == 404
 
 
+def test_a_film_that_curl_calls_a_form_is_taken_for_what_it_is(reel: bytes, visitor: Visitor) -> None:
+    answer = visitor.ask("/api/film", reel, Content_Type="application/x-www-form-urlencoded")
+    assert visitor.finished(f"/api/jobs/{answer.json['id']}")["state"] == "done"
+
+
 def test_ranges_serve_a_player_and_nobody_else(reel: bytes, visitor: Visitor) -> None:
     job = visitor.upload(reel)
     visitor.finished(job)

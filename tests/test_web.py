@@ -248,6 +248,14 @@ def test_the_policy_holds_in_the_browser(browser: Any, server: Running) -> None:
     assert (tried, inline) == ("refused", None)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+def test_a_form_on_another_page_is_refused(browser: Any, server: Running, kind: str) -> None:
+    form = f"<form method=post enctype={kind} action={server.url}/api/photo><input name=a value=b></form>"
+    browser.get(f"data:text/html,{form}")
+    browser.execute_script("document.forms[0].submit()")
+    until(lambda: "another site's page" in one(browser, "body").text)
+
+
 # --- Films ----------------------------------------------------------------------------------------------
 
 
