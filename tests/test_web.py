@@ -6,6 +6,7 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -356,7 +357,7 @@ def test_everything_can_be_reached_with_the_keyboard_and_seen_there(page: Any, p
         "const here = document.activeElement; return [here, here.closest('label'), here.closest('figure')]"
         ".some((one) => one && getComputedStyle(one).outlineStyle !== 'none')"
     )
-    reached = []
+    reached: list[str | None] = []
     while (focused := tab(page)).tag_name != "body" or not reached:
         reached.append(focused.get_attribute("id") or focused.get_attribute("class"))
         assert focused.tag_name == "body" or page.execute_script(outlined), reached
@@ -371,7 +372,8 @@ def test_the_focus_stays_where_it_was_and_what_happens_is_said(page: Any, pictur
     for selector, words in (("#gallery li:nth-child(2) .thumb", ""), ("#save", "Saved rocket & sky-color")):
         page.execute_script("document.querySelector(arguments[0]).focus()", selector)
         assert tab(page, "Enter", 13) == one(page, selector)
-        until(lambda words=words: words in one(page, "#said").get_property("textContent"))
+        wait = "return document.querySelector('#said').textContent.includes(arguments[0])"
+        until(partial(page.execute_script, wait, words))
         settled(page)
         assert page.switch_to.active_element == one(page, selector)
     assert "rocket & sky.png" in one(page, "#status").text
