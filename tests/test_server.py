@@ -210,6 +210,16 @@ def test_a_body_over_the_limit_is_refused_whatever_it_says_of_itself(server: Run
     refused(server.ask("/api/photo", b"", Content_Length=str(10**15), Expect="100-continue"), 413)
 
 
+@pytest.mark.parametrize(("host", "code"), [("127.0.0.1", 413), ("evil.example", 403)])
+def test_an_answer_is_heard_by_a_client_that_is_still_sending(server: Running, host: str, code: int) -> None:
+    with server.connect() as connection:
+        connection.sendall(f"POST /api/photo HTTP/1.1\r\nHost: {host}\r\nContent-Length: 50000000\r\n\r\n".encode())
+        for _ in range(20):
+            time.sleep(0.04)
+            connection.sendall(bytes(500_000))
+        refused(read_answer(connection), code)
+
+
 def test_a_body_longer_than_declared_is_cut(server: Running) -> None:
     answer = server.ask("/api/photo", PHOTO + b"GET /smuggled HTTP/1.1\r\n\r\n", Content_Length=str(len(PHOTO)))
     assert picture(answer).shape == (120, 160, 3)
@@ -360,7 +370,7 @@ def test_a_full_queue_is_told_at_once_and_the_rest_is_served(monkeypatch: pytest
 
 
 def test_work_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(workers=1, timeout=0.3) as server:
+    with running(workers=1, timeout=1.5) as server:
         gate = Gate(monkeypatch)
         answer = server.ask("/api/photo", PHOTO)
         refused(answer, 503, "too long")

@@ -158,6 +158,15 @@ def test_uploads_have_limits(home: Path, visitor: Visitor) -> None:
     assert answers == [202] * 8 + [503] * 2
 
 
+def test_a_film_is_refused_if_the_disk_may_not_hold_it(reel: bytes) -> None:
+    with running(max_film_megabytes=1_000_000, workers=1) as server:  # a terabyte, and as much again twice
+        visitor = Visitor(server)
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(reel), reel)
+        answer = visitor.ask("/api/film", chunked, Transfer_Encoding="chunked")
+        assert answer.status == 507 and "too little room" in answer.json["message"]
+        assert visitor.finished(visitor.upload(reel))["state"] == "done"  # of this one the size is known
+
+
 def test_what_nobody_fetches_is_removed(home: Path, reel: bytes) -> None:
     with running(keep_hours=0.0003, workers=1) as server:
         visitor = Visitor(server)
