@@ -36,6 +36,7 @@ def run(name: str, folder: Path) -> list[Any]:
                     "".join(cell["source"]), timeout=200, output_hook=lambda message: put_out.append(message["content"])
                 )["content"]
                 assert done["status"] == "ok", "\n".join(done["traceback"])
+    assert [one["text"] for one in put_out if one.get("name") == "stderr"] == []
     return put_out
 
 
