@@ -33,7 +33,7 @@ def run(name: str, folder: Path) -> list[Any]:
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 done = kernel.execute_interactive(
-                    "".join(cell["source"]), timeout=200, output_hook=lambda message: put_out.append(message["content"])
+                    "".join(cell["source"]), timeout=280, output_hook=lambda message: put_out.append(message["content"])
                 )["content"]
                 assert done["status"] == "ok", "\n".join(done["traceback"])
     assert [one["text"] for one in put_out if one.get("name") == "stderr"] == []
