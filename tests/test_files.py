@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import bad_files
 from test_photos import DISCLOSURE, colored
 from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
+from vintage_colorizer.files import atomically
 from vintage_colorizer.photos import Photo, probe, read_photo, write_photo
 
 
@@ -55,6 +57,26 @@ def test_full_disk_leaves_nothing(format: str, tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are used on POSIX")
+def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+    write = "import sys; from pathlib import Path; from vintage_colorizer.files import atomically\n"
+    write += "with atomically(Path('out.jpg')) as file: file.write(b'half'); file.flush(); print(flush=True); input()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, env=environment, **pipes) as writer:
+        assert writer.stdout is not None and writer.stdout.readline()
+        part = tmp_path / ".out.jpg.part"
+        with atomically(tmp_path / "out.jpg") as file:
+            file.write(b"whole")
+        assert part.read_bytes() == b"half"  # its writer is at work
+        writer.kill()
+    with atomically(tmp_path / "out.jpg") as file:
+        assert part.read_bytes() == b""
+        file.write(b"whole again")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jpg"]
+    assert (tmp_path / "out.jpg").read_bytes() == b"whole again"
 
 
 def test_an_interrupt_leaves_the_old_file(tmp_path: Path) -> None:

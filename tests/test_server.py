@@ -8,10 +8,8 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +24,6 @@ from PIL import Image
 import bad_files
 from servers import Answer, Running, read_answer, running
 from vintage_colorizer import Colorizer, color, server_limits
-from vintage_colorizer.colorizer import propose
 from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
 
 PHOTO = bad_files.encoded(bad_files.grey(160, 120), "JPEG", quality=90)
@@ -95,6 +92,11 @@ def test_a_form_with_one_file_works_too_and_its_name_is_never_used(server: Runni
         answer = server.ask("/api/photo", body, Content_Type=kind)
         assert answer.body == plain.body
         assert answer.headers["content-disposition"] == 'attachment; filename="color.jpg"'
+
+
+def test_a_file_that_curl_calls_a_form_is_taken_for_what_it_is(server: Running) -> None:
+    answer = server.ask("/api/photo", PHOTO, Content_Type="application/x-www-form-urlencoded")
+    assert answer.body == server.ask("/api/photo", PHOTO).body
 
 
 def test_a_chunked_body_works(server: Running) -> None:
@@ -172,7 +174,8 @@ def test_bad_sheets_are_refused(server: Running, query: str) -> None:
     [
         (b"<html>hello</html>", "text/html", 415),
         (b"{}", "application/json", 415),
-        (b"a=b", "application/x-www-form-urlencoded", 415),
+        (b"a=b", "application/x-www-form-urlencoded", 400),
+        (PHOTO, "text/plain", 415),
         (b"<html>hello</html>", "image/jpeg", 400),
         (b"", "image/jpeg", 400),
         (PHOTO[:200], "image/jpeg", 400),
@@ -202,6 +205,16 @@ def test_a_body_over_the_limit_is_refused_whatever_it_says_of_itself(server: Run
     body, kind = form(large)
     refused(server.ask("/api/photo", body, Content_Type=kind), 413)
     refused(server.ask("/api/photo", b"", Content_Length=str(10**15), Expect="100-continue"), 413)
+
+
+@pytest.mark.parametrize(("host", "code"), [("127.0.0.1", 413), ("evil.example", 403)])
+def test_an_answer_is_heard_by_a_client_that_is_still_sending(server: Running, host: str, code: int) -> None:
+    with server.connect() as connection:
+        connection.sendall(f"POST /api/photo HTTP/1.1\r\nHost: {host}\r\nContent-Length: 50000000\r\n\r\n".encode())
+        for _ in range(20):
+            time.sleep(0.04)
+            connection.sendall(bytes(500_000))
+        refused(read_answer(connection), code)
 
 
 def test_a_body_longer_than_declared_is_cut(server: Running) -> None:
@@ -259,6 +272,15 @@ def test_pages_of_other_sites_cannot_use_the_server(server: Running, origin: str
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "told", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
+)
+def test_forms_of_other_sites_are_refused_whatever_they_carry(server: Running, kind: str, told: dict[str, str]) -> None:
+    for target in ("/api/photo", "/api/preview", "/api/sheet?try=12", "/api/film"):
+        refused(server.ask(target, PHOTO, Content_Type=kind, **told), 403)
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_what_a_browser_says_another_site_started_is_refused(server: Running, site: str) -> None:
     refused(server.ask("/api/looks", Sec_Fetch_Site=site), 403)
@@ -309,101 +331,6 @@ def test_a_token_is_asked_for() -> None:
         cookie = re.search(r"vintage_colorizer_token=\w+", str(entry.headers))
         assert cookie and "sesame" not in cookie[0]
         assert server.ask("/", Cookie=cookie[0]).status == 200
-
-
-# --- Load -----------------------------------------------------------------------------------------------
-
-
-class Gate:
-    """Holds the network until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.opened, self.asked = threading.Event(), threading.Semaphore(0)
-
-        def wait_and_propose(*arguments: Any) -> Any:
-            self.asked.release()
-            assert self.opened.wait(20)
-            return propose(*arguments)
-
-        monkeypatch.setattr("vintage_colorizer.colorizer.propose", wait_and_propose)
-
-
-def test_a_full_queue_is_told_at_once_and_the_rest_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(workers=1, queue=2) as server, ThreadPoolExecutor(10) as clients:
-        gate = Gate(monkeypatch)
-        answers = [clients.submit(server.ask, "/api/photo", PHOTO) for _ in range(10)]
-        gate.asked.acquire(timeout=10)
-        start = time.monotonic()
-        while sum(one.done() for one in answers) < 7 and time.monotonic() - start < 10:
-            time.sleep(0.01)
-        assert server.ask("/api/health").json["waiting"] == 3
-        gate.opened.set()
-        results = [one.result() for one in answers]
-        assert sorted(one.status for one in results) == [200] * 3 + [503] * 7
-        assert all(int(one.headers["retry-after"]) > 0 and one.json for one in results if one.status == 503)
-        wait_for_nobody(server)
-
-
-def test_work_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(workers=1, timeout=0.3) as server:
-        gate = Gate(monkeypatch)
-        answer = server.ask("/api/photo", PHOTO)
-        refused(answer, 503, "too long")
-        assert server.ask("/api/health").json["waiting"] == 1  # its thread still works, so its seat is taken
-        gate.opened.set()
-        wait_for_nobody(server)
-
-
-def test_work_nobody_waits_for_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(workers=1) as server:
-        gate = Gate(monkeypatch)
-        connections = [server.connect() for _ in range(3)]
-        for connection in connections:
-            head = f"POST /api/photo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
-            connection.sendall(head.encode() + PHOTO)
-        assert gate.asked.acquire(timeout=10)
-        for connection in connections:
-            connection.close()
-        while server.ask("/api/health").json["waiting"] > 1:
-            time.sleep(0.01)
-        gate.opened.set()
-        wait_for_nobody(server)
-        assert gate.asked.acquire(timeout=1)  # the one good photo after them
-        assert not gate.asked.acquire(timeout=0.2)  # of the three, only the first reached the network
-
-
-def wait_for_nobody(server: Running) -> None:
-    end = time.monotonic() + 10
-    while server.ask("/api/health").json["waiting"] and time.monotonic() < end:
-        time.sleep(0.01)
-    assert server.ask("/api/health").json["waiting"] == 0
-    assert server.ask("/api/photo", PHOTO).status == 200
-
-
-def test_a_thousand_connections_at_once_do_no_harm(server: Running) -> None:
-    connections: list[socket.socket] = []
-    try:
-        for _ in range(3):  # few systems let one process have a thousand more at a time
-            connections = [server.connect() for _ in range(400)]
-            for connection in connections:
-                connection.send(b"POST /api/photo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n")
-            time.sleep(0.2)
-            assert {status(one) for one in connections} == {0, 503}  # those with a seat wait for their body
-            for connection in connections:
-                connection.close()
-    finally:
-        for connection in connections:
-            connection.close()
-    wait_for_nobody(server)
-
-
-def status(connection: socket.socket) -> int:
-    """The status of the answer that has come, 0 if none has."""
-    connection.setblocking(False)
-    try:
-        return int(connection.recv(12)[9:12])
-    except BlockingIOError:
-        return 0
 
 
 # --- As a program ---------------------------------------------------------------------------------------

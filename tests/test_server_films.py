@@ -91,6 +91,11 @@ def test_a_film_is_colored_and_only_its_owner_sees_it(server: Running, reel: byt
         assert server.ask(target, method=method).status == 404
 
 
+def test_a_film_that_curl_calls_a_form_is_taken_for_what_it_is(reel: bytes, visitor: Visitor) -> None:
+    answer = visitor.ask("/api/film", reel, Content_Type="application/x-www-form-urlencoded")
+    assert visitor.finished(f"/api/jobs/{answer.json['id']}")["state"] == "done"
+
+
 def test_ranges_serve_a_player_and_nobody_else(reel: bytes, visitor: Visitor) -> None:
     job = visitor.upload(reel)
     visitor.finished(job)
@@ -151,6 +156,15 @@ def test_uploads_have_limits(home: Path, visitor: Visitor) -> None:
     assert not any(path.is_file() for path in home.rglob("*"))
     answers = [visitor.ask("/api/film", b"no film", Content_Type="video/mp4").status for _ in range(10)]
     assert answers == [202] * 8 + [503] * 2
+
+
+def test_a_film_is_refused_if_the_disk_may_not_hold_it(reel: bytes) -> None:
+    with running(max_film_megabytes=1_000_000, workers=1) as server:  # a terabyte, and as much again twice
+        visitor = Visitor(server)
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(reel), reel)
+        answer = visitor.ask("/api/film", chunked, Transfer_Encoding="chunked")
+        assert answer.status == 507 and "too little room" in answer.json["message"]
+        assert visitor.finished(visitor.upload(reel))["state"] == "done"  # of this one the size is known
 
 
 def test_what_nobody_fetches_is_removed(home: Path, reel: bytes) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,14 @@ def test_the_policy_holds_in_the_browser(browser: Any, server: Running) -> None:
     assert (tried, inline) == ("refused", None)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+def test_a_form_on_another_page_is_refused(browser: Any, server: Running, kind: str) -> None:
+    form = f"<form method=post enctype={kind} action={server.url}/api/photo><input name=a value=b></form>"
+    browser.get(f"data:text/html,{form}")
+    browser.execute_script("document.forms[0].submit()")
+    until(lambda: "another site's page" in one(browser, "body").text)
+
+
 # --- Films ----------------------------------------------------------------------------------------------
 
 
@@ -266,7 +274,8 @@ def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
     press(page, "#jobs a")
     saved = downloaded(folder, "reel-color.mp4")
     assert saved.read_bytes()[4:8] == b"ftyp"
-    page.save_screenshot(str(folder / "films.png"))
+    assert problems(page) == []
+    assert one(page, "#said").get_property("textContent") == "reel.mp4: Done."
     press(page, "#jobs button")
     until(lambda: page.find_elements("css selector", "#jobs li") == [])
 
@@ -276,6 +285,8 @@ def test_a_film_that_fails_says_why(page: Any, folder: Path) -> None:
     press(page, "#tab-films")
     one(page, "#film-file").send_keys(str(folder / "broken.mp4"))
     until(lambda: "broken.mp4 cannot be read" in one(page, "#jobs").text)
+    assert "broken.mp4 cannot be read" in one(page, "#said").get_property("textContent")
+    assert problems(page) == []
     press(page, "#jobs button")
     until(lambda: page.find_elements("css selector", "#jobs li") == [])
 
@@ -283,32 +294,91 @@ def test_a_film_that_fails_says_why(page: Any, folder: Path) -> None:
 # --- For everyone ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(page: Any, pictures: list[Path], scheme: str) -> None:
-    base = pytest.importorskip("axe_core_python.base")
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    choose(page, *pictures[:2])
-    page.execute_cdp_cmd("Runtime.evaluate", {"expression": base.AXE_SCRIPT})
-    results = page.execute_async_script("axe.run().then(arguments[0])")
-    problems = [
-        (rule["id"], rule["impact"], [node["html"] for node in rule["nodes"]]) for rule in results["violations"]
-    ]
-    assert problems == [], json.dumps(problems, indent=1)
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CONTROLS = {"button", "checkbox", "combobox", "image", "link", "progressbar", "radio", "slider", "tab", "Video"}
+
+
+def problems(page: Any) -> list[Any]:
+    """What axe-core finds wrong with what is shown now, and controls that a screen reader has no name for."""
+    axe = pytest.importorskip("axe_core_python.base").AXE_SCRIPT
+    page.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
+    results = page.execute_async_script("axe.run({runOnly: arguments[0]}).then(arguments[1])", AXE_TAGS)
     assert len(results["passes"]) > 15
+    found = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in results["violations"]]
+    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in CONTROLS]
+    assert len(controls) > 4
+    return found + [node for node in controls if not node["name"]["value"]]
 
 
-def test_everything_can_be_reached_with_the_keyboard(page: Any, pictures: list[Path]) -> None:
+@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=str)
+def screen(page: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page on a wide and on a narrow screen, in light and in dark."""
+    width, scheme = request.param
+    size = {"height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    for wide, features in ((width, [{"name": "prefers-color-scheme", "value": scheme}]), (1280, [])):
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": wide, **size})
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        if features:
+            yield page
+
+
+def test_axe_finds_nothing_in_any_state(screen: Any, pictures: list[Path], folder: Path) -> None:
+    assert problems(screen) == []
+    choose(screen, *pictures)
+    press(screen, "details summary")
+    assert problems(screen) == []
+    press(screen, "#compare")
+    until(one(screen, "#sheet-image").is_displayed)
+    assert problems(screen) == []
+    press(screen, "#sheet-close")
+    (folder / "page.jpg").write_text("<html>not a photo</html>")
+    choose(screen, folder / "page.jpg")
+    until(one(screen, "#error").is_displayed)
+    assert problems(screen) == []
+    press(screen, "#tab-films")
+    assert problems(screen) == []
+
+
+def tab(page: Any, key: str = "Tab", code: int = 9) -> Any:
+    """Press a key as a hand does; the element that has the focus then."""
+    text = {"text": "\r"} if key == "Enter" else {}
+    for kind in ("keyDown", "keyUp"):
+        page.execute_cdp_cmd(
+            "Input.dispatchKeyEvent", {"type": kind, "key": key, "windowsVirtualKeyCode": code, **text}
+        )
+    return page.execute_script("return document.activeElement")
+
+
+def test_everything_can_be_reached_with_the_keyboard_and_seen_there(page: Any, pictures: list[Path]) -> None:
     choose(page, *pictures[:2])
-    one(page, "body").click()
-    page.execute_script("document.activeElement.blur()")
-    reached = []
-    for _ in range(30):
-        for kind in ("rawKeyDown", "keyUp"):
-            page.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": kind, "key": "Tab", "windowsVirtualKeyCode": 9})
-        reached.append(page.execute_script("return document.activeElement.id || document.activeElement.className"))
-    for wanted in ("files", "split", "thumb", "vividness", "saturation", "warmth", "compare", "save", "save-all"):
-        assert wanted in reached, reached
+    one(page, "h1").click()  # from here on
+    outlined = (
+        "const here = document.activeElement; return [here, here.closest('label'), here.closest('figure')]"
+        ".some((one) => one && getComputedStyle(one).outlineStyle !== 'none')"
+    )
+    reached: list[str | None] = []
+    while (focused := tab(page)).tag_name != "body" or not reached:
+        reached.append(focused.get_attribute("id") or focused.get_attribute("class"))
+        assert focused.tag_name == "body" or page.execute_script(outlined), reached
+    order = [
+        name for name in reached if name in ("files", "split", "thumb", "vividness", "compare", "save", "save-all")
+    ]
+    assert order == ["files", "split", "thumb", "thumb", "vividness", "compare", "save", "save-all"]
+
+
+def test_the_focus_stays_where_it_was_and_what_happens_is_said(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, *pictures[:2])
+    for selector, words in (("#gallery li:nth-child(2) .thumb", ""), ("#save", "Saved rocket & sky-color")):
+        page.execute_script("document.querySelector(arguments[0]).focus()", selector)
+        assert tab(page, "Enter", 13) == one(page, selector)
+        wait = "return document.querySelector('#said').textContent.includes(arguments[0])"
+        until(partial(page.execute_script, wait, words))
+        settled(page)
+        assert page.switch_to.active_element == one(page, selector)
+    assert "rocket & sky.png" in one(page, "#status").text
+    one(page, "#saturation").send_keys("\ue014")  # arrow right
+    assert one(page, "#saturation").get_attribute("aria-valuetext") == "105 %"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])

@@ -1,7 +1,8 @@
 """The page as a Space of Hugging Face.
 
 Make a Space (Docker or Gradio; this needs only Python), put this file there, and beside it a
-`requirements.txt` with one line: vintage-colorizer[web]
+`requirements.txt` with one line: vintage-colorizer[web], or vintage-colorizer[web] @ git+https://... with the
+address of the repository.
 """
 
 import os

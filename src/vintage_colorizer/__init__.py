@@ -8,6 +8,7 @@ colorizer.photo("grandma.jpg", look="artistic").save("grandma-color.jpg")
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from vintage_colorizer.options import FilmOptions, PhotoOptions
 
 __version__ = "0.1.0"
+
+# ONNX Runtime, from 1.32 on, reports its use to its makers unless told not to before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "ColorizedPhoto",

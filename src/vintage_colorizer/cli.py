@@ -17,10 +17,8 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from vintage_colorizer import __version__
-from vintage_colorizer.errors import MissingError, OptionError, VintageColorizerError
+from vintage_colorizer.errors import FAILED, MISSING, USAGE, MissingError, OptionError, VintageColorizerError
 from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
-
-FAILED, USAGE, MISSING = 1, 2, 3  # exit codes; 0 is success, 130 interrupted
 
 app = typer.Typer(
     name="vintage-colorizer",

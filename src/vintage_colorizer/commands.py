@@ -21,7 +21,7 @@ from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
 from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.engines import describe_hardware, unused_gpu
-from vintage_colorizer.errors import OptionError, OutputError, VintageColorizerError
+from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 DEMO_FILE = "demo.jpg"
-FAILED, INTERRUPTED = 1, 130  # exit codes
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
 PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
 

@@ -15,10 +15,12 @@
         └── OutOfMemoryError      it needs more memory than there is
 
 Every message is one sentence that says what happened, to which file, and what to do.
-The library raises; only the command line prints and exits.
+The library raises; only the command line prints and exits, with one of the codes below.
 """
 
 from __future__ import annotations
+
+FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes of the command line; 0 is success
 
 
 class VintageColorizerError(Exception):

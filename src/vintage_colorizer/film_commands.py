@@ -12,8 +12,6 @@ from vintage_colorizer import archive, film
 from vintage_colorizer.archive import Item, Outcome, Wanted
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.commands import (
-    FAILED,
-    INTERRUPTED,
     PLAIN_PROGRESS_SECONDS,
     Console,
     Tally,
@@ -22,7 +20,7 @@ from vintage_colorizer.commands import (
 )
 from vintage_colorizer.containers import KINDS, kind_of
 from vintage_colorizer.encoding import require_settings
-from vintage_colorizer.errors import DiskFullError, VintageColorizerError
+from vintage_colorizer.errors import FAILED, INTERRUPTED, DiskFullError, VintageColorizerError
 from vintage_colorizer.film_source import SUFFIXES
 from vintage_colorizer.film_worker import color_in_worker
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions

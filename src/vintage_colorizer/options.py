@@ -19,6 +19,8 @@ Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium
 # Fields that say where and how a network runs. They are the owner's of the machine: no HTTP request may set them.
 MACHINE_FIELDS = frozenset({"weights", "engine", "device", "threads", "max_megapixels"})
 
+MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
+
 Options = TypeVar("Options", bound="BaseOptions")
 
 
@@ -83,7 +85,7 @@ class PhotoOptions(ColorOptions):
     )
     strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
     mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
-    max_megapixels: float = Field(300.0, gt=0, le=10_000, description="Refuse larger pictures.")
+    max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
 
 
 class FilmOptions(ColorOptions):

@@ -36,6 +36,7 @@ from vintage_colorizer.metadata import (
     upright,
     xmp_packet,
 )
+from vintage_colorizer.options import MAX_MEGAPIXELS
 from vintage_colorizer.picture import Header, Photo
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ __all__ = [
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 
 MAX_BYTES = 2 * 2**30
-MAX_MEGAPIXELS = 300.0
 MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
 output_format = encoders.output_format
 

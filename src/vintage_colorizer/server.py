@@ -29,7 +29,7 @@ from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.options import MACHINE_FIELDS, BaseOptions, PhotoOptions, ServeOptions
 from vintage_colorizer.photos import Photo, probe, read_photo
 from vintage_colorizer.server_guard import Guard, error_response
-from vintage_colorizer.server_limits import MAX_CONNECTIONS, Desk, GivenUp, PatientProtocol, Task
+from vintage_colorizer.server_limits import MAX_CONNECTIONS, Desk, GivenUp, Lingering, PatientProtocol, Task
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -124,6 +124,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(Guard, options=options)
+    app.add_middleware(Lingering)
     _add_error_handlers(app)
     add_api(app, service)
     server_films.add_films(app, service, films)

@@ -129,7 +129,8 @@ class Jobs:
             HTTPException: 503 too many jobs, 507 no room on the disk; or as `receive_into`.
         """
         job = Job(request.state.visitor, name, container, options, self._folder / secrets.token_hex(16))
-        self._admit(job)
+        declared = int(request.headers.get("content-length", self._max_bytes))
+        self._admit(job, min(declared, self._max_bytes))
         try:
             job.folder.mkdir()
             with open(job.source, "wb") as file:
@@ -140,13 +141,13 @@ class Jobs:
         self._pool.submit(self._color, job)
         return job
 
-    def _admit(self, job: Job) -> None:
+    def _admit(self, job: Job, max_bytes: int) -> None:
         with self._lock:
             own = sum(one.owner == job.owner for one in self._jobs.values())
             if own >= MOST_JOBS_OF_A_VISITOR or len(self._jobs) >= MOST_JOBS:
                 message = "There are too many films; remove one that is done, or wait."
                 raise HTTPException(503, message, {"Retry-After": "60", **CLOSE})
-            if shutil.disk_usage(self._folder).free < 3 * self._max_bytes:  # the film, its segments, its result
+            if shutil.disk_usage(self._folder).free < 3 * max_bytes:  # the film, its segments, its result
                 raise HTTPException(507, "The server has too little room for a film.", CLOSE)
             self._jobs[job.id] = job
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message, Receive
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vintage_colorizer.server_guard import RETRY_SECONDS
@@ -28,9 +28,10 @@ SLOWEST = 32 * 1024  # bytes a second it must send on average after that
 HEADER_SECONDS = 10.0  # in which the whole header of a request must have come
 FLUSH_SECONDS = 300.0  # in which the last answer of a connection must have been fetched
 MAX_CONNECTIONS = 500
-DRAIN_SECONDS = 1.0  # for which the rest of a body too large is swallowed, so that the client hears the answer
+LINGER_SECONDS = 2.0  # for which the rest of a body is swallowed after an answer that did not wait for it
 FORMS = ("multipart/form-data",)
-REFUSED_TYPES = ("text/", "application/x-www-form-urlencoded", "application/json")
+# application/x-www-form-urlencoded is not among them: curl and wget call every file that, unless told otherwise.
+REFUSED_TYPES = ("text/", "application/json")
 CLOSE = {"Connection": "close"}  # what is left of a body after a refusal is never read
 
 
@@ -98,7 +99,7 @@ def _guarded(request: Request, max_bytes: int) -> Receive:
     async def guarded() -> Message:
         nonlocal received
         if int(declared) > max_bytes + IN_MEMORY:  # a form is a little larger than its file
-            await _refuse(request, receive, too_large)
+            raise too_large
         patience = GRACE_SECONDS + received / SLOWEST - (time.monotonic() - start)
         try:
             message = await asyncio.wait_for(receive(), max(patience, 0.001))
@@ -106,23 +107,48 @@ def _guarded(request: Request, max_bytes: int) -> Receive:
             raise HTTPException(408, "The file arrives too slowly; try again on a better connection.", CLOSE) from None
         received += len(message.get("body", b""))
         if received > max_bytes + IN_MEMORY:
-            await _refuse(request, receive, too_large)
+            raise too_large
         return message
 
     return guarded
 
 
-async def _refuse(request: Request, receive: Receive, refusal: HTTPException) -> None:
-    """Raise the refusal; before, swallow a little of the body, else the connection breaks before the answer."""
-    if request.headers.get("expect", "").lower() != "100-continue":
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(_drain(receive), DRAIN_SECONDS)
-    raise refusal
+class Lingering:
+    """The layer of the application (ASGI) that lets a client hear an answer while it is still sending.
 
+    Were the connection closed with the answer, what arrives after it would break it, and client or proxy could lose
+    the answer they have not read yet. So the rest of the body is swallowed for a moment between answer and end.
+    """
 
-async def _drain(receive: Receive) -> None:
-    while (await receive()).get("more_body", False):
-        pass
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        ended = scope["type"] != "http" or not {"content-length", "transfer-encoding"} & set(Headers(scope=scope))
+
+        async def watched() -> Message:
+            nonlocal ended
+            message = await receive()
+            ended = not message.get("more_body", False)
+            return message
+
+        async def swallow() -> None:
+            while not ended:
+                await watched()
+
+        async def linger(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if ended or not last:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(swallow(), LINGER_SECONDS)
+            await send({"type": "http.response.body"})
+
+        await self._app(scope, watched, linger)
 
 
 # --- Work -----------------------------------------------------------------------------------------------

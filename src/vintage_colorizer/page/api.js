@@ -48,6 +48,11 @@ export function calm() {
   find("#error").hidden = true;
 }
 
+/** Tell those who cannot see it what has happened. */
+export function say(text) {
+  find("#said").textContent = text;
+}
+
 /** A query of the settings that are set. */
 export function query(settings) {
   const set = Object.entries(settings).filter(([, value]) => value !== null && value !== "" && value !== false);

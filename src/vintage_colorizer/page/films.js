@@ -1,8 +1,9 @@
 // Films: an upload becomes a job on the server. The list of jobs is asked of it, so a reload loses nothing.
 
-import { calm, ask, complain, find, query, Told } from "./api.js";
+import { ask, calm, complain, find, query, say, Told } from "./api.js";
 
 const PREVIEW_SECONDS = 10;
+const STAGES = { scanning: "Looking through it", coloring: "Coloring", joining: "Putting it together" };
 const EVERY = 1000; // milliseconds between questions while a film is on its way
 
 let limits = null;
@@ -39,6 +40,7 @@ function upload(file) {
   const preview = find("#film-preview").checked ? PREVIEW_SECONDS : null;
   const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
   const entry = makeEntry(file.name, () => request.abort());
+  say(`Sending ${file.name}`);
   find("#jobs").prepend(entry.item);
   return new Promise((resolve, reject) => {
     request.upload.onprogress = (event) => entry.show(`Sending, ${percent(event.loaded, event.total)}`, event.loaded, event.total);
@@ -51,7 +53,7 @@ function upload(file) {
     request.open("POST", `api/film?${query({ name: file.name, look: find("#film-look").value, preview })}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.send(file);
-  }).finally(() => entry.item.remove());
+  }).finally(() => takeAway(entry));
 }
 
 /** Ask for all jobs, show them, and ask again while one is on its way. */
@@ -70,7 +72,7 @@ async function refresh() {
 function show(jobs) {
   for (const [id, entry] of entries) {
     if (jobs.some((job) => job.id === id)) continue;
-    entry.item.remove();
+    takeAway(entry);
     entries.delete(id);
   }
   for (const job of jobs) {
@@ -83,18 +85,28 @@ function show(jobs) {
   }
 }
 
+/** Remove an entry of the list; whoever had the focus there finds it at the place for the next film. */
+function takeAway({ item }) {
+  const focused = item.contains(document.activeElement);
+  item.remove();
+  if (focused) find("#film-file").focus();
+}
+
 function showJob(entry, job) {
   const far = job.frames ? `, ${percent(job.frames_done, job.frames)}` : "";
   const left = job.seconds_left === null ? "" : `, ${duration(job.seconds_left)} left`;
   const texts = {
     waiting: "Waiting for its turn",
-    coloring: { scanning: "Looking through it", coloring: "Coloring", joining: "Putting it together" }[job.stage] + far + left,
+    coloring: job.stage ? STAGES[job.stage] + far + left : "Beginning",
     done: ["Done", ...job.notes].join(". ") + ".",
     failed: job.message,
   };
   const running = job.state === "waiting" || job.state === "coloring";
-  entry.show(job.state === "coloring" && !job.stage ? "Beginning" : texts[job.state], job.frames_done, running ? job.frames ?? 0 : -1);
-  if (!running) entry.button.textContent = "Remove";
+  entry.show(texts[job.state], job.frames_done, running ? job.frames ?? 0 : -1);
+  if (entry.state !== job.state) say(`${job.name}: ${texts[job.state]}`);
+  entry.state = job.state;
+  entry.item.classList.toggle("failed", job.state === "failed");
+  if (!running) entry.offer("Remove");
   if (job.state === "done" && !entry.item.querySelector("video")) entry.text.after(player(job), link(job));
 }
 
@@ -126,11 +138,15 @@ function makeEntry(name, stop) {
   const text = document.createElement("p");
   const bar = document.createElement("progress");
   bar.setAttribute("aria-label", `Progress of ${name}`);
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Stop" });
-  button.setAttribute("aria-label", `Stop or remove ${name}`);
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet" });
+  const offer = (what) => {
+    button.textContent = what;
+    button.setAttribute("aria-label", `${what} ${name}`);
+  };
+  offer("Stop");
   button.addEventListener("click", stop);
   item.append(title, text, bar, button);
-  return { item, text, button, show: (words, done, total) => showProgress(text, bar, words, done, total) };
+  return { item, text, offer, show: (words, done, total) => showProgress(text, bar, words, done, total) };
 }
 
 /** total 0: not known yet; below 0: over, no bar. */

@@ -7,7 +7,10 @@ import * as photos from "./photos.js";
 const TABS = ["photos", "films"];
 
 async function main() {
-  find("#error button").addEventListener("click", calm);
+  find("#error button").addEventListener("click", () => {
+    calm();
+    find(find("#films").hidden ? "#files" : "#film-file").focus(); // the button pressed is gone
+  });
   const [known, health] = await Promise.all(["api/looks", "api/health"].map(async (path) => (await ask(path)).json()));
   photos.start(known, health);
   find("#files").addEventListener("change", (event) => {

@@ -1,6 +1,6 @@
 // The photos: each with its own settings, shown as a preview that answers at once, saved at full quality.
 
-import { ask, calm, complain, download, find, query, Told } from "./api.js";
+import { ask, calm, complain, download, find, query, say, Told } from "./api.js";
 import { Preview } from "./merge.js";
 import { distinct, zip } from "./zip.js";
 
@@ -17,6 +17,7 @@ class Item {
     this.failed = "";
     this.thumb = document.createElement("canvas");
     this.thumb.width = this.thumb.height = THUMB;
+    this.entry = galleryEntry(this);
   }
 
   /** The settings as the API takes them, all explicit, so that what is saved is what is shown. */
@@ -87,6 +88,7 @@ function listen() {
   }
   find("#split").addEventListener("input", (event) => {
     find("#view").style.setProperty("--split", `${event.target.value}%`);
+    event.target.setAttribute("aria-valuetext", `${event.target.value} %`);
   });
   find("#reset").addEventListener("click", () => change(fresh, true));
   find("#spread").addEventListener("click", spread);
@@ -107,6 +109,7 @@ export function add(files) {
   }
   if (!added.length) return;
   items.push(...added);
+  find("#gallery").append(...added.map((item) => item.entry));
   find("#work").hidden = false;
   find("#drop").classList.add("small");
   show(added[0]);
@@ -126,6 +129,7 @@ function remove(item) {
   item.waiting?.abort();
   const at = items.indexOf(item);
   items.splice(at, 1);
+  item.entry.remove();
   if (current === item) current = items[Math.min(at, items.length - 1)] ?? null;
   find("#work").hidden = !current;
   find("#drop").classList.toggle("small", Boolean(current));
@@ -135,20 +139,25 @@ function remove(item) {
 
 function drawGallery() {
   find("#gallery").hidden = items.length < 2;
-  find("#gallery").replaceChildren(...items.map(galleryEntry));
+  for (const item of items) showEntry(item);
   find("#save-all").hidden = find("#spread").hidden = items.length < 2;
 }
 
 function galleryEntry(item) {
   const entry = document.createElement("li");
-  const thumb = button("thumb", item.file.name + (item.failed ? " (failed)" : ""), () => show(item));
-  thumb.setAttribute("aria-current", String(item === current));
-  if (item.failed) thumb.textContent = "Failed";
-  else thumb.append(item.thumb);
+  const thumb = button("thumb", item.file.name, () => show(item));
   const cross = button("remove", `Remove ${item.file.name}`, () => remove(item));
   cross.textContent = "×";
   entry.append(thumb, cross);
   return entry;
+}
+
+/** Show in the gallery what has become of a photo; the buttons stay, and with them the focus. */
+function showEntry(item) {
+  const thumb = item.entry.querySelector(".thumb");
+  thumb.setAttribute("aria-current", String(item === current));
+  thumb.setAttribute("aria-label", item.file.name + (item.failed ? " (failed)" : ""));
+  thumb.replaceChildren(item.failed ? "Failed" : item.thumb);
 }
 
 function button(kind, label, act) {
@@ -188,8 +197,7 @@ function showSettings() {
   find(`#looks [value=${settings.look}]`).checked = true;
   for (const name of ["vividness", "saturation", "warmth"]) {
     const value = settings[name] ?? preview?.answer.vividness ?? 0.5;
-    find(`#${name}`).value = value;
-    find(`output[for=${name}]`).textContent = Math.round(100 * value) + " %";
+    showValue(name, value, `${Math.round(100 * value)} %`);
   }
   find("#vividness").closest(".slider").classList.toggle("off", Boolean(preview && !preview.vivid));
   find("#auto").checked = settings.render_factor === "auto";
@@ -201,8 +209,14 @@ function showSettings() {
 }
 
 function showFactor(value) {
-  find("#render_factor").value = value;
-  find("output[for=render_factor]").textContent = value;
+  showValue("render_factor", value, String(value));
+}
+
+/** Show what a slider stands at, to eyes and ears. */
+function showValue(name, value, text) {
+  find(`#${name}`).value = value;
+  find(`#${name}`).setAttribute("aria-valuetext", text);
+  find(`output[for=${name}]`).textContent = text;
 }
 
 // --- The preview -------------------------------------------------------------------------------------------
@@ -281,7 +295,8 @@ function draw(selector, picture) {
 function showStatus() {
   const { waiting, failed, preview, file } = current;
   find("#view").classList.toggle("busy", Boolean(waiting));
-  find("#save").disabled = !preview || Boolean(failed);
+  find("#view").hidden = Boolean(failed) && !preview;
+  find("#save").disabled = find("#compare").disabled = !preview || Boolean(failed);
   const size = preview ? `${preview.answer.width} × ${preview.answer.height} pixels` : "";
   const text = waiting ? `Coloring ${file.name} …` : failed ? failed : `${file.name}, ${size}`;
   if (find("#status").textContent !== text) find("#status").textContent = text;
@@ -307,6 +322,7 @@ async function save() {
   await whileBusy("#save", "Saving …", async () => {
     const { name, blob } = await result(current);
     download(blob, name);
+    say(`Saved ${name}`);
   });
 }
 
@@ -320,20 +336,23 @@ async function saveAll() {
     }
     const names = distinct(files.map(({ name }) => name));
     download(await zip(files.map(({ blob }, i) => ({ name: names[i], blob }))), "colored-photos.zip");
+    say(`Saved ${files.length} photos`);
   });
 }
 
 async function whileBusy(selector, text, work) {
   const pressed = find(selector);
+  if (pressed.ariaDisabled === "true") return;
   const label = pressed.textContent;
-  pressed.disabled = true;
+  pressed.ariaDisabled = "true"; // a button disabled outright would lose the focus
   pressed.textContent = text;
+  say(text);
   try {
     await work();
   } catch (error) {
     complain(error);
   }
-  pressed.disabled = false;
+  pressed.ariaDisabled = "false";
   pressed.textContent = label;
 }
 
@@ -342,21 +361,24 @@ async function whileBusy(selector, text, work) {
 async function compare() {
   const item = current;
   const { look, network, vividness, saturation, warmth } = item.settings;
-  find("#sheet-image").hidden = true;
+  const waiting = new AbortController();
+  find("#sheet").addEventListener("close", () => waiting.abort(), { once: true });
+  find("#sheet-view").hidden = true;
   find("#sheet-choices").replaceChildren();
   find("#sheet-status").textContent = "Coloring it at each size …";
   find("#sheet").showModal();
   try {
     const settings = { look, network, saturation, warmth, vividness: item.preview?.vivid ? vividness : null, try: COMPARED };
-    const response = await ask(`api/sheet?${query(settings)}`, { method: "POST", body: item.file, headers: TYPE });
+    const response = await ask(`api/sheet?${query(settings)}`, { method: "POST", body: item.file, headers: TYPE, signal: waiting.signal });
     const image = find("#sheet-image");
     URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(await response.blob());
     image.alt = `${item.file.name} at render factors ${COMPARED}`;
-    image.hidden = false;
+    find("#sheet-view").hidden = false;
     find("#sheet-status").textContent = "Take the one you like.";
     find("#sheet-choices").replaceChildren(...COMPARED.split(",").map((factor) => choice(factor)));
   } catch (error) {
+    if (error.name === "AbortError") return; // closed, perhaps opened again for another photo
     find("#sheet").close();
     complain(error);
   }
