@@ -11,12 +11,12 @@ from PIL import Image
 
 from training_photos import write_photos
 from vintage_colorizer.errors import InputError, MissingError, UnreadableError
+from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.data import (
     Held,
     Streamed,
     decode,
     draw,
-    open_source,
     shuffled,
     survey,
 )
