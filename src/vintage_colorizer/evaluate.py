@@ -88,6 +88,7 @@ PAN_MEASURES = (
 class PhotoRecord:
     """What was measured on one photo, a row for each contender; plain data, so that it can come from elsewhere."""
 
+    number: int
     label: str
     rows: dict[str, Figures]
     features: dict[str, Floats] = field(default_factory=dict)
@@ -156,6 +157,7 @@ def evaluate(source: Source, options: EvaluateOptions, advance: Callable[[], Non
         reasons = "; ".join(f"{one.label}: {one.reason}" for one in left_out[:3])
         raise InputError(f"None of {len(left_out)} pictures can be evaluated ({reasons}); give photos in color.")
     protocol = describe(options, records, left_out, extractor is not None)
+    protocol |= {row.name: describe_row(row, colorizer) for row in rows}
     return Evaluation(protocol, rows, records, left_out, summarize(records, options), interrupted)
 
 
@@ -170,6 +172,16 @@ def find_extractor(options: EvaluateOptions) -> Extractor | None:
             raise
         log.warning("%s Going on without.", error)
         return None
+
+
+def describe_row(row: Contender, colorizer: Colorizer) -> str:
+    """Which network a row stands for, and its settings."""
+    info = colorizer.engine(row.options).info
+    settings = settings_of(row.options, row.options.look or DEFAULT_LOOK, info)
+    vividness = "" if settings.vividness is None else f", vividness {settings.vividness:g}"
+    factor = row.options.render_factor or settings.render_factor
+    saturation = row.options.saturation * settings.saturation
+    return f"{info.name}, render factor {factor}{vividness}, saturation {saturation:g}, SHA-256 {info.sha256[:16]}..."
 
 
 def describe(
@@ -252,7 +264,7 @@ def measure_photo(
     A photo that cannot be read, or has no color, is left out. Raises EngineError, OptionError, MissingError.
     """
     try:
-        truth = _color_photo(encoded)
+        truth = color_photo(encoded)
     except InputError as error:
         return LeftOut(label, str(error), failed=True)
     if metrics.colorfulness(truth) < LEAST_COLORFUL:
@@ -273,12 +285,25 @@ def measure_photo(
         if moving:
             filmed[row.name] = moving.colored(colorizer, row.options)
     features = dict(zip(pictures, extractor(list(pictures.values())), strict=True)) if extractor else {}
-    return PhotoRecord(label, figures, features, filmed)
+    return PhotoRecord(task.number, label, figures, features, filmed)
 
 
-def _color_photo(encoded: bytes) -> RGB:
+def color_photo(encoded: bytes) -> RGB:
+    """Decode a photo as the product does; InputError if it cannot be read."""
     pixels = eight_bit(read_photo(encoded).pixels)
     return np.ascontiguousarray(np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels)
+
+
+def colored(truth: RGB, rows: Sequence[Contender], colorizer: Colorizer) -> dict[str, RGB]:
+    """The pictures of each row: grey, truth, and what the contenders make of the grey one."""
+    grey = grey_of(truth)
+    painted = {row.name: eight_bit(colorizer.color(Photo(grey), row.options).pixels) for row in rows}
+    return {GREY: np.repeat(grey[..., None], 3, axis=-1), TRUTH: truth, **painted}
+
+
+def grey_of(truth: RGB) -> RGB:
+    """The photo's luma in 256 levels, H x W."""
+    return np.asarray(color.luma(truth) * 255 + np.float32(0.5)).astype(np.uint8)
 
 
 class Judge:
@@ -287,7 +312,7 @@ class Judge:
     def __init__(self, truth: RGB) -> None:
         """Take the photo."""
         self.truth = truth
-        self.grey: RGB = (color.luma(truth) * 255 + np.float32(0.5)).astype(np.uint8)  # H x W
+        self.grey = grey_of(truth)
         self.grey_rgb: RGB = np.repeat(self.grey[..., None], 3, axis=-1)
         step = max(1, int((self.grey.size / LAB_PIXELS) ** 0.5))
         self._grid = (slice(None, None, step), slice(None, None, step))

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from vintage_colorizer.commands import FAILED, INTERRUPTED, Console
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.evaluate import DISTANCE, MEASURES, PAN_MEASURES, Evaluation, Measure, evaluate
-from vintage_colorizer.evaluate_report import formatted, write_report
+from vintage_colorizer.evaluate import Evaluation, Measure, evaluate
+from vintage_colorizer.evaluate_report import formatted, heading, tables, write_report
 from vintage_colorizer.options import EvaluateOptions
 from vintage_colorizer.sources import open_source
 
@@ -42,15 +42,14 @@ def print_tables(evaluation: Evaluation) -> None:
     out = RichConsole(width=1000, highlight=False, markup=False, emoji=False, soft_wrap=True)
     for name, text in evaluation.protocol.items():
         out.print(f"{name}: {text}")
-    for measures in ((*MEASURES, DISTANCE), PAN_MEASURES):
-        if shown := [one for one in measures if any(row.get(one.name) for row in evaluation.table.values())]:
-            out.print(_table(evaluation, shown))
+    for measures in tables(evaluation):
+        out.print(_table(evaluation, measures))
 
 
 def _table(evaluation: Evaluation, measures: list[Measure]) -> Table:
     table = Table("", box=box.SIMPLE_HEAD)
     for one in measures:
-        table.add_column(f"{one.name} {one.unit}".strip().replace("_", " "), justify="right", no_wrap=True)
+        table.add_column(heading(one), justify="right", no_wrap=True)
     for name, row in evaluation.table.items():
         table.add_row(name, *(formatted(row.get(one.name), one) for one in measures))
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,7 +36,7 @@ class Extractor:
         torch.set_num_threads(1)  # photos are worked on side by side
         network = timm.create_model("tf_efficientnet_lite2", num_classes=0)
         load_lite(network, "tf_efficientnet_lite2")
-        self._network = network.eval()
+        self._network: Any = network.eval()
 
     def __call__(self, pictures: Sequence[RGB]) -> Floats:
         """Describe pictures of any sizes: N x 1280, float32."""
@@ -43,7 +44,8 @@ class Extractor:
 
         seen = np.stack([_square(picture) for picture in pictures]).transpose(0, 3, 1, 2)
         with torch.inference_mode():
-            return np.asarray(self._network(torch.from_numpy(np.ascontiguousarray(seen))).numpy(), np.float32)
+            features = self._network(torch.from_numpy(np.ascontiguousarray(seen)))
+        return np.asarray(features, dtype=np.float32)
 
 
 def _square(picture: RGB) -> Floats:
