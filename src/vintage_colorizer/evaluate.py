@@ -125,8 +125,10 @@ class Evaluation:
     interrupted: bool = False
 
 
-def evaluate(source: Source, options: EvaluateOptions, advance: Callable[[], None] = lambda: None) -> Evaluation:
-    """Measure all that the options ask for on the photos of `source`; `advance` is called after each.
+def evaluate(
+    source: Source, todo: Sequence[Task], options: EvaluateOptions, advance: Callable[[], None] = lambda: None
+) -> Evaluation:
+    """Measure what the options ask for on the photos of `source` that `tasks` chose; `advance` is called after each.
 
     Interrupted, it evaluates the photos that are done.
 
@@ -141,7 +143,6 @@ def evaluate(source: Source, options: EvaluateOptions, advance: Callable[[], Non
     for row in rows:
         settings_of(row.options, row.options.look or DEFAULT_LOOK, colorizer.engine(row.options).info)
     extractor = find_extractor(options)
-    todo = tasks(len(source), options)
     records: list[PhotoRecord] = []
     left_out: list[LeftOut] = []
     interrupted = False
@@ -191,9 +192,10 @@ def describe(
     agreeing = sum("resized" in next(reversed(one.rows.values())) for one in records)
     clips = sum(bool(one.pans) for one in records)
     failed = sum(one.failed for one in left_out)
+    only = f"; only *{options.only}*" if options.only else ""
     return {
         "version": __version__,
-        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} without color left out",
+        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} without color left out{only}",
         "input": "luma of each photo in 256 levels, colored at the photo's own size; results in 8 bits RGB",
         "intervals": f"{COVERAGE} % bootstrap over photos, {options.resamples} resamples, seed {options.seed}",
         "skin": "pixels with Cb 77-127 and Cr 133-173 (Chai and Ngan, 1999) and Lab chroma of at least "
@@ -243,12 +245,22 @@ def _short_names(files: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def tasks(photos: int, options: EvaluateOptions) -> list[Task]:
-    """What to measure on each photo; those for the costly measurements are spread evenly."""
-    count = min(photos, options.limit or photos)
-    agreement = set(np.linspace(0, count - 1, min(count, options.agreement)).round().astype(int).tolist())
-    pan = set(np.linspace(0, count - 1, min(count, options.pans)).round().astype(int).tolist())
-    return [Task(number, number in agreement, number in pan) for number in range(count)]
+def tasks(source: Source, options: EvaluateOptions) -> list[Task]:
+    """What to measure on which photos; those for the costly measurements are spread evenly.
+
+    InputError if no photo is of the name wanted.
+    """
+    numbers = [n for n in range(len(source)) if not options.only or options.only in Path(source.label(n)).name]
+    if not numbers:
+        raise InputError(f"No photo has '{options.only}' in its name; {source.label(0)} is the first one.")
+    numbers = numbers[: options.limit]
+    agreement, pan = _spread(len(numbers), options.agreement), _spread(len(numbers), options.pans)
+    return [Task(number, place in agreement, place in pan) for place, number in enumerate(numbers)]
+
+
+def _spread(places: int, wanted: int) -> set[int]:
+    """As many places as wanted, evenly spread."""
+    return set(np.linspace(0, places - 1, min(places, wanted)).round().astype(int).tolist())
 
 
 def measure_photo(

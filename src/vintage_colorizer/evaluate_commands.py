@@ -10,7 +10,7 @@ from rich.table import Table
 
 from vintage_colorizer.commands import FAILED, INTERRUPTED, Console
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.evaluate import Evaluation, Measure, evaluate
+from vintage_colorizer.evaluate import Evaluation, Measure, evaluate, tasks
 from vintage_colorizer.evaluate_report import formatted, heading, tables, write_report
 from vintage_colorizer.options import EvaluateOptions
 from vintage_colorizer.sources import open_source
@@ -22,9 +22,10 @@ def run(data: str, options: EvaluateOptions, console: Console) -> int:
         if Path(report).suffix.lower() not in (".json", ".html"):
             raise OptionError(f"The report {report} must end in .json or .html.")
     source = open_source(data)
+    todo = tasks(source, options)
     with console.progress(True) as progress:
-        progress.total = min(len(source), options.limit or len(source))
-        evaluation = evaluate(source, options, progress.advance)
+        progress.total = len(todo)
+        evaluation = evaluate(source, todo, options, progress.advance)
     for one in evaluation.left_out:
         console.complain(f"{'Failed' if one.failed else 'Left out'}: {one.label}: {one.reason}")
     print_tables(evaluation)

@@ -56,4 +56,4 @@ def _square(picture: RGB) -> Floats:
     middle = picture[top : top + side, left : left + side]
     shrinks = side > SIDE
     small = cv2.resize(middle, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return np.asarray(small, np.float32) / np.float32(127.5) - 1
+    return np.asarray(small / np.float32(127.5) - 1, dtype=np.float32)

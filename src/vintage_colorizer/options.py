@@ -134,6 +134,7 @@ class EvaluateOptions(BaseOptions):
     vividness: Several[Vividness] = Field((), description="Values of vividness, instead of the looks' own.")
     saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color of all of them.")
     limit: int | None = Field(None, ge=1, description="Only take the first so many photos.")
+    only: str | None = Field(None, description="Only take photos with this in their file names, such as portrait.")
     agreement: int = Field(100, ge=0, description="Photos also colored smaller and mirrored, to compare the results.")
     pans: int = Field(32, ge=0, description="Photos made into short films, to see how calm their color is.")
     extractor: Literal["efficientnet-lite2", "none"] | None = Field(
