@@ -21,7 +21,7 @@ from vintage_colorizer import __version__, color, metrics, pans
 from vintage_colorizer.bootstrap import COVERAGE, Bootstrap, Interval
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import DEFAULT_LOOK, LOWEST_FACTOR, ColorizedPhoto, Colorizer, eight_bit, settings_of
-from vintage_colorizer.errors import InputError, MissingError
+from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.extractor import EXTRACTOR, SIDE, Extractor
 from vintage_colorizer.metrics import RGB
 from vintage_colorizer.options import EvaluateOptions, PhotoOptions
@@ -195,7 +195,8 @@ def describe(
     only = f"; only *{options.only}*" if options.only else ""
     return {
         "version": __version__,
-        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} without color left out{only}",
+        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} without color left out"
+        + only,
         "input": "luma of each photo in 256 levels, colored at the photo's own size; results in 8 bits RGB",
         "intervals": f"{COVERAGE} % bootstrap over photos, {options.resamples} resamples, seed {options.seed}",
         "skin": "pixels with Cb 77-127 and Cr 133-173 (Chai and Ngan, 1999) and Lab chroma of at least "
@@ -216,13 +217,12 @@ def describe(
 def contenders(options: EvaluateOptions) -> list[Contender]:
     """All combinations of networks, looks, render factors and vividness values."""
     looks = options.look or ((DEFAULT_LOOK,) if options.vividness else ("artistic", "stable", "video"))
-    networks: list[dict[str, str]] = [
-        {"network": name} for name in options.network or (() if options.weights else ("compact",))
-    ]
-    networks += [{"weights": file} for file in options.weights]
-    names = _short_names(options.weights)
+    files = list(dict.fromkeys(options.weights))
+    names = _short_names(files)
+    networks: list[dict[str, str]] = [{"weights": file} for file in files]
+    networks = [{"network": name} for name in options.network] + networks or [{"network": "compact"}]
     machine = {"engine": options.engine, "device": options.device, "threads": 1, "saturation": options.saturation}
-    found = []
+    found = {}
     for network, look, factor, vividness in product(
         networks, looks, options.render_factor or (None,), options.vividness or (None,)
     ):
@@ -230,29 +230,29 @@ def contenders(options: EvaluateOptions) -> list[Contender]:
         called += [f"v={vividness:g}"] if vividness is not None else []
         called += [f"rf={factor}"] if factor is not None else []
         settings = {"look": look, "render_factor": factor, "vividness": vividness, **network, **machine}
-        found.append(Contender(" ".join(called), PhotoOptions.of(**settings)))
-    return found
+        found[" ".join(called)] = PhotoOptions.of(**settings)
+    return [Contender(name, chosen) for name, chosen in found.items()]
 
 
 def _short_names(files: Sequence[str]) -> dict[str, str]:
     """The shortest ends of paths that tell files apart."""
     names: dict[str, str] = {}
     for file in files:
-        parts = Path(file).with_suffix("").parts
-        ends = ["/".join(parts[-depth:]) for depth in range(1, len(parts) + 1)]
-        others = [Path(other).with_suffix("").as_posix() for other in files if other != file]
-        names[file] = next((end for end in ends if not any(f"/{o}".endswith(f"/{end}") for o in others)), file)
+        parts = Path(file).parts
+        others = [Path(other).parts for other in files if other != file]
+        depth = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
+        names[file] = "/".join(parts[-depth:])
     return names
 
 
 def tasks(source: Source, options: EvaluateOptions) -> list[Task]:
     """What to measure on which photos; those for the costly measurements are spread evenly.
 
-    InputError if no photo is of the name wanted.
+    OptionError if no photo has the name wanted.
     """
     numbers = [n for n in range(len(source)) if not options.only or options.only in Path(source.label(n)).name]
     if not numbers:
-        raise InputError(f"No photo has '{options.only}' in its name; {source.label(0)} is the first one.")
+        raise OptionError(f"No photo has '{options.only}' in its name; {source.label(0)} is the first one.")
     numbers = numbers[: options.limit]
     agreement, pan = _spread(len(numbers), options.agreement), _spread(len(numbers), options.pans)
     return [Task(number, place in agreement, place in pan) for place, number in enumerate(numbers)]

@@ -130,7 +130,9 @@ class EvaluateOptions(BaseOptions):
     look: Several[Look] = Field((), description="Looks to evaluate; all three by default.")
     network: Several[Literal["compact", "deoldify"]] = Field((), description="Networks to evaluate, by name.")
     weights: tuple[str, ...] = Field((), description="ONNX network files to evaluate.")
-    render_factor: Several[RenderFactor] = Field((), description="Render factors, instead of the looks' own.")
+    render_factor: Several[RenderFactor | Literal["auto"]] = Field(
+        (), description="Render factors, instead of the looks' own."
+    )
     vividness: Several[Vividness] = Field((), description="Values of vividness, instead of the looks' own.")
     saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color of all of them.")
     limit: int | None = Field(None, ge=1, description="Only take the first so many photos.")
