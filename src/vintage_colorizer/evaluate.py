@@ -219,8 +219,9 @@ def contenders(options: EvaluateOptions) -> list[Contender]:
     looks = options.look or ((DEFAULT_LOOK,) if options.vividness else ("artistic", "stable", "video"))
     files = list(dict.fromkeys(options.weights))
     names = _short_names(files)
-    networks: list[dict[str, str]] = [{"weights": file} for file in files]
-    networks = [{"network": name} for name in options.network] + networks or [{"network": "compact"}]
+    networks: list[dict[str, str]] = [{"network": name} for name in options.network]
+    networks += [{"weights": file} for file in files]
+    networks = networks or [{"network": "compact"}]
     machine = {"engine": options.engine, "device": options.device, "threads": 1, "saturation": options.saturation}
     found = {}
     for network, look, factor, vividness in product(
