@@ -101,7 +101,7 @@ def test_what_cannot_be_evaluated_is_named(evaluation: Evaluation) -> None:
     found = {Path(one.label).name: one for one in evaluation.left_out}
     assert set(found) == {"broken.jpg", "grey.png"}
     assert found["broken.jpg"].failed and not found["grey.png"].failed
-    assert "8 measured, 1 unreadable, 1 without color" in evaluation.protocol["photos"]
+    assert "8 measured, 1 unreadable, 1 left out, grey" in evaluation.protocol["photos"]
 
 
 def test_the_protocol_names_the_network_behind_each_row(evaluation: Evaluation) -> None:

@@ -193,25 +193,27 @@ def describe(
     clips = sum(bool(one.pans) for one in records)
     failed = sum(one.failed for one in left_out)
     only = f"; only *{options.only}*" if options.only else ""
+    skin = (
+        f"Cb {_span(metrics.SKIN_CB)} and Cr {_span(metrics.SKIN_CR)} (Chai and Ngan, 1999) and Lab chroma from "
+        f"{metrics.LEAST_SKIN:g} in the photo; grey: chroma below {metrics.GREY_SKIN:g}; blue: hue "
+        f"{_span(metrics.BLUE_SKIN)} degrees; tones by individual typology angle, "
+    )
+    distance = f"squared kernel distance, cubic kernel, {EXTRACTOR}'s 1280 averages, middle square at {SIDE} px"
+    moving = f"{clips} photos, {pans.FRAMES} frames of a window of {pans.WINDOW:g} of the photo, no stabilizer"
     return {
         "version": __version__,
-        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} without color left out"
-        + only,
+        "photos": f"{len(records)} measured, {failed} unreadable, {len(left_out) - failed} left out, grey{only}",
         "input": "luma of each photo in 256 levels, colored at the photo's own size; results in 8 bits RGB",
         "intervals": f"{COVERAGE} % bootstrap over photos, {options.resamples} resamples, seed {options.seed}",
-        "skin": "pixels with Cb 77-127 and Cr 133-173 (Chai and Ngan, 1999) and Lab chroma of at least "
-        f"{metrics.LEAST_SKIN:g} in the photo; grey: chroma below {metrics.GREY_SKIN:g}; blue: hue "
-        f"{metrics.BLUE_SKIN[0]:g}-{metrics.BLUE_SKIN[1]:g} degrees; tones by individual typology angle above 41, "
-        "10-41, below 10",
+        "skin": skin + ", ".join(f"{tone} {_span(angles)}" for tone, angles in metrics.TONES.items()),
         "agreement": f"{agreeing} photos, at {SMALLER} of the render factor, and mirrored",
-        "distance": f"squared kernel distance, cubic kernel, {EXTRACTOR}'s 1280 pooled features, middle square at "
-        f"{SIDE} px"
-        if has_distance
-        else "not measured",
-        "pans": f"{clips} photos, {pans.FRAMES} frames of a window of {pans.WINDOW:g} of the photo, no stabilizer"
-        if clips
-        else "not measured",
+        "distance": distance if has_distance else "not measured",
+        "pans": moving if clips else "not measured",
     }
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:g} to {ends[1]:g}"
 
 
 def contenders(options: EvaluateOptions) -> list[Contender]:

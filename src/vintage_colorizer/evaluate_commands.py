@@ -26,6 +26,7 @@ def run(data: str, options: EvaluateOptions, console: Console) -> int:
     with console.progress(True) as progress:
         progress.total = len(todo)
         evaluation = evaluate(source, todo, options, progress.advance)
+    evaluation.protocol = {"data": data, **evaluation.protocol}
     for one in evaluation.left_out:
         console.complain(f"{'Failed' if one.failed else 'Left out'}: {one.label}: {one.reason}")
     print_tables(evaluation)
