@@ -20,6 +20,7 @@ from vintage_colorizer.metrics import (
     psnr,
     skin_faults,
     skin_like,
+    skin_mask,
     tone_angle,
 )
 
@@ -119,6 +120,11 @@ def test_lab_is_that_of_another_library(astronaut: NDArray[np.uint8]) -> None:
 def test_skin_is_known_by_its_color(rgb: tuple[int, int, int], expected: bool) -> None:
     chroma = color.chroma_of(picture(*rgb))
     assert bool(skin_like(chroma[..., 0], chroma[..., 1]).all()) is expected
+
+
+def test_sand_and_dry_grass_are_no_skin() -> None:
+    colors = np.array([[(225, 175, 150), (90, 56, 40), (200, 170, 110), (190, 160, 60), (128, 126, 124)]], np.uint8)
+    assert skin_mask(colors, lab_of(colors)).tolist() == [[True, True, False, False, False]]
 
 
 def test_skin_tones_are_in_order() -> None:

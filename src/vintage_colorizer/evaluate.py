@@ -194,9 +194,9 @@ def describe(
     failed = sum(one.failed for one in left_out)
     only = f"; only *{options.only}*" if options.only else ""
     skin = (
-        f"Cb {_span(metrics.SKIN_CB)} and Cr {_span(metrics.SKIN_CR)} (Chai and Ngan, 1999) and Lab chroma from "
-        f"{metrics.LEAST_SKIN:g} in the photo; grey: chroma below {metrics.GREY_SKIN:g}; blue: hue "
-        f"{_span(metrics.BLUE_SKIN)} degrees; tones by individual typology angle, "
+        f"Cb {_span(metrics.SKIN_CB)} and Cr {_span(metrics.SKIN_CR)} (Chai and Ngan, 1999), Lab hue "
+        f"{_span(metrics.SKIN_HUE)} and chroma from {metrics.LEAST_SKIN:g} in the photo; grey: chroma below "
+        f"{metrics.GREY_SKIN:g}; blue: hue {_span(metrics.BLUE_SKIN)}; tones by individual typology angle: "
     )
     distance = f"squared kernel distance, cubic kernel, {EXTRACTOR}'s 1280 averages, middle square at {SIDE} px"
     moving = f"{clips} photos, {pans.FRAMES} frames of a window of {pans.WINDOW:g} of the photo, no stabilizer"
@@ -334,9 +334,7 @@ class Judge:
         self._lab = metrics.lab_of(truth[self._grid])
         self._colorfulness = metrics.colorfulness(truth)
         self._grey_psnr = metrics.psnr(self.grey_rgb, truth)
-        chroma = color.chroma_of(truth[self._grid])
-        colored = np.hypot(self._lab[..., 1], self._lab[..., 2]) >= metrics.LEAST_SKIN
-        self._skin = metrics.skin_like(chroma[..., 0], chroma[..., 1]) & colored
+        self._skin = metrics.skin_mask(truth[self._grid], self._lab)
         angle = metrics.tone_angle(self._lab[self._skin])
         self._tones = {tone: (angle >= low) & (angle < high) for tone, (low, high) in metrics.TONES.items()}
 
