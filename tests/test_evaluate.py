@@ -165,7 +165,8 @@ def test_skin_is_found_and_its_faults_are_counted() -> None:
     assert (kept["skin"], kept["medium"] + kept["light"], kept["skin_grey"], kept["skin_blue"]) == (1200, 1200, 0, 0)
     blue = photo.copy()
     blue[:20, :30] = (120, 150, 205)
-    assert judge.judge(blue)["skin_blue"] == 600
+    found = judge.judge(blue)
+    assert (found["skin_blue"], found["skin_grey"], found["skin_wrong"]) == (600, 0, 600)
     assert judge.judge(judge.grey_rgb)["skin_grey"] == 1200
 
 

@@ -66,6 +66,7 @@ MEASURES = (
     Measure("ciede2000", "ciede2000", "photos", "", "CIEDE2000 of all pixels, mean of the photos' means"),
     Measure("skin_grey", "skin_grey", "skin", "%", "share of skin pixels left grey", 100),
     Measure("skin_blue", "skin_blue", "skin", "%", "share of skin pixels gone green, blue or violet", 100),
+    Measure("skin_wrong", "skin_wrong", "skin", "%", "share of skin pixels left grey or gone blue: both", 100),
     *(
         Measure(f"skin_{tone}", f"{tone}_wrong", tone, "%", f"share of {tone} skin's pixels grey or blue", 100)
         for tone in metrics.TONES
@@ -356,9 +357,11 @@ class Judge:
 
     def _skin_figures(self, lab: Floats) -> Figures:
         grey, blue = metrics.skin_faults(lab[self._skin])
-        figures = {"skin": float(grey.size), "skin_grey": float(grey.sum()), "skin_blue": float(blue.sum())}
+        wrong = grey | blue
+        figures = {"skin": float(grey.size), "skin_wrong": float(wrong.sum())}
+        figures |= {"skin_grey": float(grey.sum()), "skin_blue": float(blue.sum())}
         for tone, there in self._tones.items():
-            figures |= {tone: float(there.sum()), f"{tone}_wrong": float(((grey | blue) & there).sum())}
+            figures |= {tone: float(there.sum()), f"{tone}_wrong": float((wrong & there).sum())}
         return figures
 
 
