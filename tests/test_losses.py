@@ -30,6 +30,14 @@ def test_feature_loss_without_extractor_is_the_mean_difference() -> None:
     assert float(loss) == pytest.approx(1.0)
 
 
+def test_error_loss_is_the_mean_log_of_each_photos_squared_error() -> None:
+    clean = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    off = clean + torch.tensor([0.1, 0.02]).view(2, 1, 1, 1)
+    wanted = (math.log(0.01 + 1e-3) + math.log(0.0004 + 1e-3)) / 2
+    found = losses.error_loss(losses.normalize(off), losses.normalize(clean))
+    assert float(found) == pytest.approx(wanted, abs=1e-4)
+
+
 def test_feature_loss_sees_what_differs(extractor: losses.Extractor) -> None:
     photo = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     same = losses.feature_loss(extractor, photo, photo.detach(), 1.0, (20, 70, 10))

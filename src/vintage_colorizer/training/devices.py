@@ -10,6 +10,8 @@ import torch
 from vintage_colorizer.errors import MissingError, OptionError
 from vintage_colorizer.training.recipe import Run
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
+
 
 def launch(how: Run) -> Any:
     """A Fabric, started: `devices` processes on each of `nodes`, joined by distributed data parallel.
@@ -24,7 +26,6 @@ def launch(how: Run) -> Any:
             devices=how.devices,
             num_nodes=how.nodes,
             strategy="ddp" if many else "auto",
-            precision=_precision(how),
         )
         fabric.launch()
     except (RuntimeError, ValueError) as error:
@@ -33,11 +34,15 @@ def launch(how: Run) -> Any:
     return fabric
 
 
-def _precision(how: Run) -> str:
-    if how.precision != "auto":
-        return how.precision
-    gpu = how.accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available()
-    return "bf16-mixed" if gpu else "32-true"
+def mixed_precision(how: Run, device: torch.device) -> torch.autocast:
+    """A context in which networks compute as `how.precision` says; OptionError if it says nothing known.
+
+    Fabric's own would also round the networks' inputs to bfloat16, which has too few steps for luma.
+    """
+    if how.precision not in PRECISIONS:
+        raise OptionError(f"Run: there is no precision '{how.precision}'; choose one of {', '.join(PRECISIONS)}.")
+    bfloat16 = how.precision == "bf16-mixed" or (how.precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
 def _fabric_class() -> Any:

@@ -45,9 +45,12 @@ class Painter(nn.Module):
         """The parameters of each of `parts`."""
         return [[p for module in part for p in module.parameters()] for part in self.parts()]
 
-    def freeze(self, frozen: bool) -> None:
-        """Keep the encoder's weights as they are, batch norm aside; or train everything."""
+    def freeze(self, frozen: bool, fixed: Sequence[bool] = ()) -> None:
+        """Keep the encoder's weights as they are, batch norm aside; or train everything but the `fixed` groups."""
         self.requires_grad_(True)
+        for group, keep in zip(self.groups(), fixed, strict=False):
+            for parameter in group:
+                parameter.requires_grad_(not keep)
         for module in [module for part in self.parts()[:-1] for top in part for module in top.modules()]:
             if frozen and not isinstance(module, nn.modules.batchnorm._BatchNorm):
                 for parameter in module.parameters(recurse=False):
@@ -97,7 +100,8 @@ class DeoldifyPainter(Painter):
 
     def forward(self, luma: Tensor, bright: Tensor) -> tuple[Tensor, Tensor | None]:
         """Paint; there are no logits."""
-        return self.network(normalize(luma.expand(-1, 3, -1, -1))), None
+        picture: Tensor = self.network(normalize(luma.expand(-1, 3, -1, -1)))
+        return picture.float(), None
 
     def parts(self) -> list[list[nn.Module]]:
         """The encoder up to the second stage of the ResNet, its later stages, the rest."""

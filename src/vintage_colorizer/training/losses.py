@@ -20,6 +20,7 @@ VGG_FEATURES = (22, 32, 42)  # the ReLUs before the last three max-pools of VGG-
 LITE_FEATURES = (1, 2, 3)  # the stages at strides 4, 8 and 16
 EXTRACTORS = ("vgg16_bn", *LITE_PACKAGES)
 REACH = 110  # Lab a and b of sRGB lie within +-REACH
+NEAR_ENOUGH = 1e-3  # squared error, of RGB in 0..1, that is hardly seen: 30 dB
 SURE = 8.0  # no color weighs more than this many average ones
 
 
@@ -141,6 +142,12 @@ def bin_loss(logits: Tensor, ab: Tensor, table: Tensor, log_weights: Tensor) -> 
     cells, shares = spread(ab, table)
     likely = functional.log_softmax(logits.float(), dim=1).gather(1, cells)
     return -(shares * log_weights.exp()[cells] * likely).sum(dim=1).mean()
+
+
+def error_loss(painted: Tensor, clean: Tensor) -> Tensor:
+    """Mean over photos of the log of the mean squared error in RGB: every photo counts alike, as in a mean of PSNRs."""
+    squared = ((painted - clean) * _planes(IMAGENET_STD, clean)) ** 2
+    return (squared.mean((1, 2, 3)) + NEAR_ENOUGH).log().mean()
 
 
 def rebalancing(counts: Tensor, mix: float) -> Tensor:

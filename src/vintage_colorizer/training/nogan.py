@@ -35,7 +35,7 @@ from vintage_colorizer.errors import EngineError, OptionError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.card import finish
-from vintage_colorizer.training.devices import launch
+from vintage_colorizer.training.devices import launch, mixed_precision
 from vintage_colorizer.training.feed import Feed, Order, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of
 from vintage_colorizer.training.inflection import Watch, draw_curves, measure, shrink
@@ -169,8 +169,8 @@ class NoGan:
         """The generator alone: feature loss and, for the compact network, cross-entropy over color bins."""
         how: Pretrain = stage.settings
         order = self._order(self.feed.train, how.epochs, how.batch)
-        self.generator.freeze(how.frozen)
         rates = spread_rates(how.rates)
+        self.generator.freeze(how.frozen, [rate == 0 for rate in rates])
         optimizer = self._optimizer("generator", self.generator.groups(), (0.9, 0.99))
         generator = self.fabric.setup_module(self.generator)
         clock = Clock(stage.name, self.step, len(order), self.recipe.run.log_every)
@@ -178,12 +178,12 @@ class NoGan:
             self._begin_step(learns=self.generator)
             factor, momentum = one_cycle(self.step, len(order), how.rise)
             set_rates(optimizer, [factor * rate for rate in rates], momentum)
-            picture, logits = generator(luma, luma_of(clean))
-            loss = self.recipe.losses.features * self._feature_loss(picture, clean)
-            if logits is not None and self.recipe.losses.bins:
-                loss = loss + self.recipe.losses.bins * self._bin_loss(logits, clean)
+            with self._mixed():
+                picture, logits = generator(luma, luma_of(clean))
+            loss = self._pretraining_loss(picture, logits, clean)
             if twin is not None:
-                smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
+                with self._mixed():
+                    smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
                 loss = loss + self.recipe.losses.consistency * losses.consistency_loss(picture, smaller)
             self._descend(loss, optimizer)
             self._end_step(clock, order, {"loss": loss, "rate": rates[-1] * factor})
@@ -274,8 +274,8 @@ class NoGan:
         self._begin_step(learns=self.generator, waits=self.critic)
         if how.frozen_statistics:
             freeze_statistics(self.generator)
-        picture, logits = generator(luma, luma_of(clean))
-        with self.fabric.autocast():
+        with self._mixed():
+            picture, logits = generator(luma, luma_of(clean))
             deceit = losses.deceit_loss(self.critic(picture).float())
         loss = how.critic_weight * deceit + how.feature_weight * self._feature_loss(picture, clean)
         if logits is not None and how.bin_weight:
@@ -296,6 +296,9 @@ class NoGan:
             self.critic.requires_grad_(waits is not self.critic)
         if self.recipe.run.frozen_statistics:
             freeze_statistics(learns)
+
+    def _mixed(self) -> torch.autocast:
+        return mixed_precision(self.recipe.run, self.fabric.device)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         if not bool(torch.isfinite(loss)):
@@ -330,14 +333,27 @@ class NoGan:
 
     def _opinion(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The critic's loss on real and generated RGB, judged in one batch, and the share it gets right."""
-        said: Tensor = critic(losses.normalize(torch.cat([real, fake]))).float()
+        with self._mixed():
+            said: Tensor = critic(losses.normalize(torch.cat([real, fake]))).float()
         on_real, on_fake = said[: len(real)], said[len(real) :]
         right = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
         return losses.critic_loss(on_real, on_fake), right
 
+    def _pretraining_loss(self, picture: Tensor, logits: Tensor | None, clean: Tensor) -> Tensor:
+        """The weighted sum of what the recipe asks for; a term of weight 0 costs nothing."""
+        how, loss = self.recipe.losses, picture.new_zeros(())
+        if how.features:
+            loss = loss + how.features * self._feature_loss(picture, clean)
+        if how.error:
+            goal = losses.normalize(self.generator.attainable(clean))
+            loss = loss + how.error * losses.error_loss(picture, goal)
+        if how.bins and logits is not None:
+            loss = loss + how.bins * self._bin_loss(logits, clean)
+        return loss
+
     def _feature_loss(self, picture: Tensor, clean: Tensor) -> Tensor:
         how, goal = self.recipe.losses, losses.normalize(self.generator.attainable(clean))
-        with self.fabric.autocast():
+        with self._mixed():
             return losses.feature_loss(self.extractor, picture, goal, how.pixel, how.layers)
 
     def _bin_loss(self, logits: Tensor, clean: Tensor) -> Tensor:
@@ -346,9 +362,9 @@ class NoGan:
         return losses.bin_loss(logits, ab, losses.bin_table(network.bins), network.log_weights)
 
     def _paint(self, luma: Tensor, bright: Tensor | None = None) -> Tensor:
-        with torch.no_grad(), self.fabric.autocast():
+        with torch.no_grad(), self._mixed():
             picture: Tensor = self.generator(luma, luma if bright is None else bright)[0]
-        return picture.float()
+        return picture
 
     # ---- Judging -----------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class Losses:
     layers: tuple[float, ...] = _within((20.0, 70.0, 10.0), 0, 1e4)  # L1 of features, shallow to deep
     features: float = _within(1.0, 0, 1e4)  # weight of pixel and layers together in pretraining
     bins: float = _within(0.0, 0, 1e4)  # compact only: cross-entropy over the color bins
+    error: float = _within(0.0, 0, 1e4)  # log of each picture's squared error, so a PSNR
     consistency: float = _within(0.0, 0, 1e4)  # a smaller render, made old in another way, gives the same chroma
     rebalance: float = _within(0.5, 0, 1)  # 0: colors weigh by how common they are, 1: all the same
 
@@ -100,7 +101,7 @@ class Pretrain:
     size: int = _within(64, 32, 1024)
     batch: int = _within(32, 1, 4096)
     epochs: float = _within(1.0, 0, 1e4)  # may be a part of one
-    rates: tuple[float, ...] = _within((1e-4, 1e-3), 0, 1)  # lowest and highest, or one for each of the 3 groups
+    rates: tuple[float, ...] = _within((1e-4, 1e-3), 0, 1)  # lowest and highest, or of each of the 3 groups; 0: fixed
     rise: float = _within(0.3, 0, 1)  # part of the one-cycle schedule that climbs
     frozen: bool = False  # the encoder keeps its weights, batch norm aside
 
