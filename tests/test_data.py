@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ import torch
 from PIL import Image
 
 from training_photos import write_photos
-from vintage_colorizer.errors import InputError, MissingError, UnreadableError
+from vintage_colorizer.errors import InputError
+from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.data import (
     Held,
     Streamed,
     decode,
     draw,
-    open_source,
     shuffled,
     survey,
 )
@@ -54,19 +53,6 @@ def test_an_epoch_holds_every_photo_once() -> None:
     assert list(shuffled(np.arange(50), 1, 7)) != list(shuffled(np.arange(50), 1, 8))
 
 
-def test_shards_give_what_the_folder_gives(photos: Path, tmp_path: Path) -> None:
-    paths = sorted(photos.rglob("*.png"))
-    for shard, part in enumerate((paths[:5], paths[5:])):
-        with tarfile.open(tmp_path / f"train-{shard}.tar", "w") as archive:
-            for path in part:
-                archive.add(path, arcname=path.name)
-    (tmp_path / "val.tar").write_bytes((tmp_path / "train-0.tar").read_bytes())
-    folder, shards = open_source(photos), open_source(tmp_path / "train-*.tar")
-    assert [folder.read(i) for i in range(len(folder))] == [shards.read(i) for i in range(len(shards))]
-    assert len(open_source(tmp_path)) == len(paths) + 5
-    assert len(open_source(tmp_path / "val.tar")) == 5
-
-
 def test_corrupt_and_grey_photos_are_left_out_and_counted(tmp_path: Path) -> None:
     paths = write_photos(tmp_path, each=2)
     cut = paths[1].read_bytes()
@@ -92,26 +78,10 @@ def test_the_survey_is_kept_until_the_photos_change(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no pictures"):
-        open_source(tmp_path)
-    with pytest.raises(InputError, match="no pictures"):
-        open_source(tmp_path / "absent")
     for number in range(3):
         Image.new("L", (80, 80), 40 * number).save(tmp_path / f"{number}.png")
     with pytest.raises(InputError, match="3 near grey"):
         survey(open_source(tmp_path), 6.0)
-
-
-def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
-    (tmp_path / "bad.tar").write_bytes(b"\x01" * 2000)
-    with pytest.raises(UnreadableError, match=r"bad\.tar"):
-        open_source(tmp_path / "bad.tar")
-
-
-def test_hugging_face_names_the_package_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(MissingError, match="pip install datasets"):
-        open_source("hf:nobody/nothing")
 
 
 def test_decoding_turns_upright_and_bounds_the_longer_side() -> None:

@@ -18,7 +18,7 @@ import typer
 
 from vintage_colorizer import __version__
 from vintage_colorizer.errors import FAILED, MISSING, USAGE, MissingError, OptionError, VintageColorizerError
-from vintage_colorizer.options import BaseOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.options import BaseOptions, EvaluateOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
 
 app = typer.Typer(
     name="vintage-colorizer",
@@ -62,19 +62,19 @@ def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Co
 def _given(values: dict[str, Any], group: type[BaseOptions]) -> dict[str, Any]:
     """Take this group's values out of all values; those not given keep the group's defaults."""
     taken = {name: values.pop(name) for name in group.model_fields}
-    return {name: value for name, value in taken.items() if value is not None and value is not False}
+    return {name: value for name, value in taken.items() if value not in (None, False, [])}
 
 
 def _parameter(name: str, field: Any, environment: bool) -> inspect.Parameter:
     """One command-line option. Values pass as text: the options class validates them."""
-    flag = field.annotation is bool
+    flag, several = field.annotation is bool, get_origin(field.annotation) is tuple
     option = typer.Option(
         "--" + name.replace("_", "-"),
         help=field.description,
         metavar=None if flag else _metavar(field.annotation),
         envvar=f"VINTAGE_COLORIZER_{name.upper()}" if environment else None,
     )
-    kind = bool if flag else str | None
+    kind = bool if flag else list[str] | None if several else str | None
     default = False if flag else None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
@@ -85,7 +85,7 @@ def _metavar(annotation: Any) -> str:
         return {int: "N", float: "F", str: "TEXT"}[annotation]
     if get_origin(annotation) is Annotated:
         return _metavar(get_args(annotation)[0])
-    choices = [one for one in get_args(annotation) if one is not type(None)]
+    choices = [one for one in get_args(annotation) if one not in (type(None), ...)]
     return "|".join(one if isinstance(one, str) else _metavar(one) for one in choices)
 
 
@@ -195,6 +195,25 @@ def train(
     except ImportError as error:
         raise MissingError(f"Training needs {error.name}: pip install 'vintage-colorizer[train]'.") from error
     typer.echo(nogan.train(recipe, data, out, resume, overrides or []))
+
+
+@app.command()
+@takes(EvaluateOptions)
+def evaluate(
+    options: EvaluateOptions,
+    *,
+    data: Annotated[str, typer.Option("--data", metavar="DIR|SHARDS|hf:NAME", help="Photos in color.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the table.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Measure looks and networks: color photos are made grey, colored, and compared with what they were.
+
+    Options that may be given several times also take values with commas between them.
+    """
+    from vintage_colorizer import commands, evaluate_commands
+
+    _set_level(quiet, debug)
+    raise typer.Exit(evaluate_commands.run(data, options, commands.Console(quiet)))
 
 
 @app.command()

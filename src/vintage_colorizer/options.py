@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vintage_colorizer.errors import OptionError
 
 Look = Literal["artistic", "stable", "video"]
 RenderFactor = Annotated[int, Field(ge=7, le=64)]
+Vividness = Annotated[float, Field(ge=0, le=1)]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 # Fields that say where and how a network runs. They are the owner's of the machine: no HTTP request may set them.
@@ -22,6 +23,16 @@ MACHINE_FIELDS = frozenset({"weights", "engine", "device", "threads", "max_megap
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
 
 Options = TypeVar("Options", bound="BaseOptions")
+Element = TypeVar("Element")
+
+
+def _split(values: Any) -> Any:
+    """Values given one by one, or several in one text with commas between them."""
+    given = (values,) if isinstance(values, str) else values
+    return tuple(part for one in given for part in (one.split(",") if isinstance(one, str) else (one,)))
+
+
+Several = Annotated[tuple[Element, ...], BeforeValidator(_split)]
 
 
 class BaseOptions(BaseModel):
@@ -113,6 +124,34 @@ class JobOptions(BaseOptions):
     overwrite: bool = Field(False, description="Replace existing files that are not up-to-date results.")
     report: str | None = Field(None, description="Write one JSON line about each input to this file.")
     fail_fast: bool = Field(False, description="Stop at the first input that fails.")
+
+
+class EvaluateOptions(BaseOptions):
+    """What is evaluated, and how."""
+
+    look: Several[Look] = Field((), description="Looks to evaluate; all three by default.")
+    network: Several[Literal["compact", "deoldify"]] = Field((), description="Networks to evaluate, by name.")
+    weights: tuple[str, ...] = Field((), description="ONNX network files to evaluate.")
+    render_factor: Several[RenderFactor | Literal["auto"]] = Field(
+        (), description="Render factors, instead of the looks' own."
+    )
+    vividness: Several[Vividness] = Field((), description="Values of vividness, instead of the looks' own.")
+    saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color of all of them.")
+    limit: int | None = Field(None, ge=1, description="Only take the first so many photos.")
+    only: str | None = Field(None, description="Only take photos with this in their file names, such as portrait.")
+    agreement: int = Field(100, ge=0, description="Photos also colored smaller and mirrored, to compare the results.")
+    pans: int = Field(32, ge=0, description="Photos made into short films, to see how calm their color is.")
+    extractor: Literal["efficientnet-lite2", "none"] | None = Field(
+        None, description="What describes pictures for the distribution distance; by default used if it is installed."
+    )
+    resamples: int = Field(1000, ge=10, le=100_000, description="Resamples of the bootstrap.")
+    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="What runs the networks.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the networks run.")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Photos worked on at a time; all processors by default."
+    )
+    report: tuple[str, ...] = Field((), description="Write the figures to this .json, or with pictures to this .html.")
 
 
 class ServeOptions(BaseOptions):

@@ -212,7 +212,7 @@ class Flow:
 
 def _with_trust(there: Floats, back: Floats) -> Floats:
     """Append to a flow how well the flow back from where it leads returns to where it began, 0..1."""
-    miss = there + _sample(back, there)
+    miss = there + moved(back, there)
     error = np.einsum("hwc,hwc->hw", miss, miss)
     allowed = FLOW_TOLERANCE**2 + 0.01 * np.einsum("hwc,hwc->hw", there, there)
     return np.dstack([there, np.exp(-error / allowed)]).astype(np.float32)
@@ -230,7 +230,7 @@ def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) ->
             if further is None:
                 break
             link = further if link is None else _compose(link, further)
-            planes = _sample(window[position + step * distance].planes, link)
+            planes = moved(window[position + step * distance].planes, link)
             mismatch = (planes[..., 2] - entry.planes[..., 2]) / np.float32(LUMA_TOLERANCE)
             share = weights[distance - 1] * link[..., 2] * np.exp(-mismatch * mismatch)
             total += share[..., None] * planes[..., :2]
@@ -241,14 +241,14 @@ def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) ->
 
 def _compose(first: Floats, second: Floats) -> Floats:
     """The link that follows `first` and, from where it leads, `second`."""
-    onward = _sample(second, first)
+    onward = moved(second, first)
     onward[..., :2] += first[..., :2]
     onward[..., 2] *= first[..., 2]
     return onward
 
 
-def _sample(planes: Floats, link: Floats) -> Floats:
-    """Look up `planes` where a link leads; what lies outside repeats the edge."""
+def moved(planes: Floats, link: Floats) -> Floats:
+    """Look up `planes`, h x w x C, where a link (h x w x 2 or 3: dx, dy) leads; what lies outside repeats the edge."""
     y, x = _grid(*link.shape[:2])
     return np.asarray(
         cv2.remap(

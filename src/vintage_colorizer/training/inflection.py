@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from vintage_colorizer.architectures.contract import chroma_of
 from vintage_colorizer.architectures.lab import ab_of
+from vintage_colorizer.metrics import skin_like
 from vintage_colorizer.training.generators import luma_of
 from vintage_colorizer.training.losses import Extractor, denormalize, normalize
 from vintage_colorizer.training.recipe import Inflection
@@ -70,10 +71,9 @@ def colorfulness(pictures: Tensor) -> float:
 
 
 def skin(clean: Tensor) -> Tensor:
-    """Where photos show skin-like color, [N, H, W]: a region of Cb, Cr (Chai and Ngan, 1999)."""
-    u, v = torch.unbind(chroma_of(clean) * 255, dim=1)
-    cb, cr = 128 + u * 0.564 / 0.492, 128 + v * 0.713 / 0.877
-    return (cb > 77) & (cb < 127) & (cr > 133) & (cr < 173)
+    """Where photos show skin-like color, [N, H, W]; see `metrics.skin_like`."""
+    found: Tensor = skin_like(*torch.unbind(chroma_of(clean), dim=1))
+    return found
 
 
 def orange(painted: Tensor, clean: Tensor) -> float:

@@ -33,8 +33,8 @@ from vintage_colorizer.architectures import build_critic
 from vintage_colorizer.architectures.lab import ab_of
 from vintage_colorizer.errors import EngineError, OptionError
 from vintage_colorizer.files import atomically
+from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.card import finish
-from vintage_colorizer.training.data import open_source
 from vintage_colorizer.training.devices import launch, mixed_precision
 from vintage_colorizer.training.feed import Feed, Order, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of

@@ -1,0 +1,51 @@
+"""Intervals of averages over photos, by the bootstrap (Efron, 1979)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+COVERAGE = 95  # percent
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the range in which COVERAGE percent of the resampled estimates lie."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Bootstrap:
+    """Draws sets of photos again and again, the same ones for every figure and network."""
+
+    def __init__(self, photos: int, resamples: int, seed: int) -> None:
+        """Draw `resamples` times as many photos as there are, with repeats."""
+        rng = np.random.default_rng(seed)
+        even = np.full(photos, 1 / photos)
+        self._counts = rng.multinomial(photos, even, size=resamples).astype(np.float64)  # resamples x photos
+
+    def ratio(self, over: Array, under: Array) -> Interval | None:
+        """The sum of `over` by the sum of `under`, a number a photo each; None if the latter is 0."""
+        if under.sum() == 0:
+            return None
+        below = self._counts @ under
+        drawn = (self._counts @ over)[below > 0] / below[below > 0]
+        return _interval(over.sum() / under.sum(), drawn)
+
+    def pairs(self, terms: Array) -> Interval:
+        """The mean of `terms`, photos x photos, over pairs of different photos; the diagonal must be 0."""
+        counts, photos = self._counts, len(terms)
+        weight = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+        drawn = np.einsum("rp,rp->r", counts @ terms, counts) / weight
+        return _interval(terms.sum() / (photos * (photos - 1)), drawn)
+
+
+def _interval(value: float, drawn: Array) -> Interval:
+    tail = (100 - COVERAGE) / 2
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return Interval(float(value), float(low), float(high))
