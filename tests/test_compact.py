@@ -61,7 +61,7 @@ def test_shapes(network: Compact, luma: Tensor) -> None:
     assert logits.shape == (2, 259, 16, 24)
     chroma = CompactContract(network)(luma, torch.tensor([0.3]))
     assert chroma.shape == (2, 2, 16, 24)
-    assert float(chroma.detach().abs().max()) < 0.62
+    assert float(chroma.detach().abs().max()) < 1.1
 
 
 def test_a_fourth_decoder_step_ends_at_stride_2(luma: Tensor) -> None:
@@ -76,8 +76,15 @@ def test_vividness_takes_the_rebalancing_back(network: Compact) -> None:
     expected = torch.softmax(logits - network.log_weights.view(1, -1, 1, 1), dim=1)
     pale = torch.einsum("nkhw,kc->nchw", expected, network.bins)
     torch.testing.assert_close(network.expected_ab(logits, 0.0), pale, atol=1e-3, rtol=0)
-    vivid = torch.einsum("nkhw,kc->nchw", torch.softmax(2 * logits, dim=1), network.bins)
+    kept = torch.softmax((logits - 0.6 * network.log_weights.view(1, -1, 1, 1)) / 0.8, dim=1)
+    vivid = torch.einsum("nkhw,kc->nchw", kept, network.bins)
     torch.testing.assert_close(network.expected_ab(logits, 1.0), vivid, atol=1e-3, rtol=0)
+
+
+def test_vividness_scales_color_up(network: Compact, luma: Tensor) -> None:
+    logits = network(luma)
+    pale, vivid = (network.chroma(luma, logits, vividness).detach().abs().mean() for vividness in (0.0, 1.0))
+    assert float(vivid) > 1.5 * float(pale)
 
 
 def test_attention_begins_as_nothing_and_mixes_all_positions() -> None:
