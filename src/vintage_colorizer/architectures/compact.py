@@ -2,8 +2,8 @@
 
 Colorization has no single answer, so the network does not paint: for every 4 x 4 pixels it says how likely
 each of 259 colors is (Zhang et al., "Colorful Image Colorization", 2016). Its training loss weighs rare
-colors up by known weights; because they are known, they can be taken back. At `vividness` 0 the picture is the expectation
-under the true posterior, the one of least error, and pale, as averages are. Up to 1 some of the weights stay, the
+colors up by known weights; because they are known, they can be taken back. At `vividness` 0 the picture is the
+expectation under the true posterior, the one of least error, and pale, as averages are. Up to 1 some weights stay, the
 distribution is sharpened, and the expectation is scaled up, until pictures are as colorful as photos: of all pictures
 as varied as real ones, the one of least error is the expectation, carried over in this way (Freirich et al., "A Theory
 of the Distortion-Perception Tradeoff in Wasserstein Space", 2021). All is differentiable, so a critic can train it.
