@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vintage_colorizer import color
 from vintage_colorizer.color import U_SCALE, V_SCALE, Floats
-from vintage_colorizer.stability import moved
 
 RGB = NDArray[np.uint8]
 Array = NDArray[Any]
@@ -199,6 +198,8 @@ def chroma_change(chroma: Sequence[Floats], back: Sequence[Floats], known: Seque
     Returns:
         NaN if it is known nowhere.
     """
+    from vintage_colorizer.stability import moved  # brings OpenCV, which a training machine may lack
+
     changes = [
         np.linalg.norm(chroma[i] - moved(chroma[i - 1], back[i]), axis=-1)[known[i]].mean()
         for i in range(1, len(chroma))
