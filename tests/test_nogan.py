@@ -15,6 +15,7 @@ import pytest
 import skimage.data
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from training_photos import write_photos
 from vintage_colorizer import Colorizer
@@ -206,6 +207,18 @@ def test_consistency_and_held_out_photos_during_pretraining(photos: Path, tmp_pa
     judged = [line["step"] for line in lines if line["tag"] == "pretrain-1/held-out"]
     assert judged == [2, 3]
     assert list(training.figures) == ["pretrain-1", "pretrain-2"]
+
+
+def test_every_measured_generator_can_be_kept(photos: Path, tmp_path: Path) -> None:
+    training = go(photos, tmp_path / "run", "pretrain=[]", "inflection.keep=true", "inflection.stop=false")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    measured = [line for line in lines if line["tag"] == "gan-1/held-out"][:-1]  # the last tells of the one kept
+    kept = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    assert [path.name for path in kept] == [f"gan-1-{number:03d}.safetensors" for number in range(len(measured))]
+    assert len(kept) > 1
+    final = {key: value.half() for key, value in training.generator.network.state_dict().items() if value.dim()}
+    same = [all(torch.equal(load_file(path)[key], value) for key, value in final.items()) for path in kept]
+    assert any(same)
 
 
 def test_the_gan_phase_trains_only_the_decoder_and_batch_norm(photos: Path, tmp_path: Path) -> None:

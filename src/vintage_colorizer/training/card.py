@@ -13,8 +13,7 @@ import torch
 from vintage_colorizer import __version__
 from vintage_colorizer.architectures.contract import export_onnx
 from vintage_colorizer.errors import MissingError
-from vintage_colorizer.files import atomically
-from vintage_colorizer.training.generators import CompactPainter, Painter
+from vintage_colorizer.training.generators import CompactPainter, Painter, store
 from vintage_colorizer.training.recipe import Recipe, dump_recipe
 from vintage_colorizer.training.runs import Run, write_text
 
@@ -31,12 +30,8 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
     path = run.out / "network.onnx"
     if not run.writes:
         return path
-    from safetensors.torch import save
-
     painter = painter.cpu().eval()
-    state = {key: _compressed(painter, value) for key, value in painter.network.state_dict().items()}
-    with atomically(run.out / "network.safetensors") as file:
-        file.write(save(state))
+    store(painter, run.out / "network.safetensors")
     for package in ("onnx", "onnxruntime", "onnxscript"):
         try:
             import_module(package)
@@ -51,12 +46,6 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
     write_text(run.out / "card.md", card(painter, recipe, figures, data, digest))
     log.info("%s is ready; use it with: vintage-colorizer photo --weights %s", path, path)
     return path
-
-
-def _compressed(painter: Painter, value: torch.Tensor) -> torch.Tensor:
-    """Weights as they are stored: the compact network's in float16, which its loader widens again."""
-    small = isinstance(painter, CompactPainter) and value.is_floating_point()
-    return (value.half() if small else value).contiguous()
 
 
 def metadata(painter: Painter, recipe: Recipe) -> dict[str, str]:

@@ -14,6 +14,7 @@ from vintage_colorizer.architectures import build_generator
 from vintage_colorizer.architectures.compact import Compact, CompactContract, build_compact, load_compact, read_compact
 from vintage_colorizer.architectures.contract import Contract, DeoldifyContract, chroma_of
 from vintage_colorizer.errors import MissingError, OptionError, WeightsError
+from vintage_colorizer.files import atomically
 from vintage_colorizer.training.losses import normalize
 from vintage_colorizer.training.recipe import Generator
 
@@ -126,6 +127,19 @@ def build_painter(how: Generator) -> Painter:
     if how.start not in ("imagenet", "none"):
         load_compact(network, read_compact(_file(how.start)))
     return CompactPainter(network, how.vividness)
+
+
+def store(painter: Painter, path: Path) -> None:
+    """Write the generator's weights as safetensors, which `generator.start` takes; the compact network's in float16."""
+    from safetensors.torch import save
+
+    half = isinstance(painter, CompactPainter)
+    state = {
+        key: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
+        for key, value in painter.network.state_dict().items()
+    }
+    with atomically(path) as file:
+        file.write(save(state))
 
 
 def _deoldify(how: Generator, pretrained: bool) -> nn.Module:

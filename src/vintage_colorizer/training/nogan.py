@@ -37,7 +37,7 @@ from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.card import finish
 from vintage_colorizer.training.devices import launch, mixed_precision
 from vintage_colorizer.training.feed import Feed, Order, make_order
-from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of
+from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of, store
 from vintage_colorizer.training.inflection import Watch, draw_curves, measure, shrink
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
 from vintage_colorizer.training.runs import Clock, Interrupt, Run
@@ -390,6 +390,8 @@ class NoGan:
         self.run.record(f"{stage.name}/held-out", self.step + bool(number), figures)
         if self.watch.see(figures):
             self.best = {k: v.detach().cpu().clone() for k, v in self.generator.network.state_dict().items()}
+        if self.recipe.inflection.keep and self.run.writes:
+            store(self.generator, self.run.out / "checkpoints" / f"{stage.name}-{number:03d}.safetensors")
 
     def _keep_best(self, stage: Stage, share: float) -> None:
         """End the GAN phase with the generator of the inflection point, its sheet and the curves."""

@@ -155,6 +155,7 @@ class Inflection:
     orange: float = _within(4.0, 0, 180)  # Lab units that skin may move towards orange
     disagreement: float = _within(1.5, 1, 100)  # how much renders at two sizes may come to differ, as a factor
     stop: bool = True  # False measures on to the end, and still keeps the best
+    keep: bool = False  # every generator measured stays in checkpoints/, to choose by eye; 10 MB each, or 100 to 800
 
 
 @dataclass(frozen=True)

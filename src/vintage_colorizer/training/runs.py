@@ -6,6 +6,7 @@ RUN/log.jsonl          losses, rates and figures, a line each
 RUN/tensorboard/       the same for TensorBoard, with the sheets
 RUN/sheets/            held-out photos: grey, painted, truth
 RUN/generated/         what the critic learns to tell from real
+RUN/checkpoints/       the generator of every measurement, if the recipe has inflection.keep
 RUN/network.onnx       the finished network, with its card
 """
 
