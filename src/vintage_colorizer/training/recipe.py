@@ -141,6 +141,7 @@ class Gan:
     critic_weight: float = _within(1.0, 0, 1e4)
     feature_weight: float = _within(1.5, 0, 1e4)
     bin_weight: float = _within(0.0, 0, 1e4)  # compact only: keeps its distribution honest
+    error_weight: float = _within(0.0, 0, 1e4)  # as losses.error: holds each picture near its photo
     frozen_statistics: bool = False  # the generator's batch norm keeps its statistics, as small batches spoil them
 
 
