@@ -214,7 +214,8 @@ def _convert(look: Look, architecture: str, state: dict[str, torch.Tensor], dige
     """Fold a generator's weights and write the three files of the store; the record last, as it makes them count."""
     from safetensors.torch import save_file
 
-    from vintage_colorizer.architectures.contract import export_onnx
+    from vintage_colorizer.architectures.contract import DeoldifyContract, export_onnx
+    from vintage_colorizer.architectures.tiled import TiledDeoldify
 
     contract = _contract_of(architecture, state)
     metadata = {
@@ -234,7 +235,7 @@ def _convert(look: Look, architecture: str, state: dict[str, torch.Tensor], dige
     with _workshop() as folder:
         tensors, graph, record = (folder / _stored(look, suffix).name for suffix in ("safetensors", "onnx", "json"))
         save_file(contract.state_dict(), tensors, metadata)
-        export_onnx(contract, graph, metadata, tensors=tensors)
+        export_onnx(contract, graph, metadata, tensors, arranged=DeoldifyContract(TiledDeoldify(contract.generator)))
         about = Record(digest, published, sha256_of(graph), sha256_of(tensors))
         record.write_text(json.dumps(asdict(about), indent=1))
         for file in (tensors, graph, record):
