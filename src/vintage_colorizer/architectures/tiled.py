@@ -34,13 +34,14 @@ class TiledDeoldify(Deoldify):
             deep = layer(deep)
         third, second, first, stem = reversed(skips)
         deep = self.layers[5](self.layers[4](deep, third), second)
-        deep = _block(cast(DecoderBlock, self.layers[6]), deep, first).planes()[:, :-1]
-        return self.paint_tiles(_block(cast(DecoderBlock, self.layers[7]), deep, stem), x)
+        quarter = _block(cast(DecoderBlock, self.layers[6]), deep, first, _size(x, 4))
+        half = _block(cast(DecoderBlock, self.layers[7]), quarter.planes()[:, :-1], stem, _size(x, 2))
+        return self.paint_tiles(half, x)
 
     def paint_tiles(self, deep: Map, x: Tensor) -> Tensor:
         """The tail at full size: the decoder's map of H/2 x W/2 and the input [N, 3, H, W] to color."""
         count, _, height, width = x.shape
-        picture = Map.of(_with_ones(x))
+        picture = Map.of(x, _size(x, 1))
         strips = _strips(deep, picture)
         inner, home = _inner_tiles(width), _home(width)
         first, second = (unit[0] for unit in self.layers[10].layers)
@@ -65,10 +66,9 @@ class TiledDeoldify(Deoldify):
         return 6 * torch.sigmoid(upright) - 3
 
 
-def _block(block: DecoderBlock, x: Tensor, skip: Tensor) -> Map:
+def _block(block: DecoderBlock, x: Tensor, skip: Tensor, size: tuple[int, int, int]) -> Map:
     """What a decoder block without attention does, as a map with a last channel of ones."""
-    up = block.shuf(x)[:, :, : skip.shape[2], : skip.shape[3]]
-    joined = Map.of(F.relu(_with_ones(torch.cat([up, block.bn(skip)], dim=1))))
+    joined = Map.of(F.relu(torch.cat([block.shuf(x), block.bn(skip)], dim=1)), size)
     norm = None
     for name in block.names:
         conv, _, following = cast(nn.Sequential, block.get_submodule(name))
@@ -142,5 +142,6 @@ def _matrix(conv: nn.Conv2d) -> Tensor:
     return torch.cat([conv.weight[:, :, 0, 0], conv.bias.unsqueeze(1)], dim=1)
 
 
-def _with_ones(planes: Tensor) -> Tensor:
-    return torch.cat([planes, torch.ones_like(planes[:, :1])], dim=1)
+def _size(x: Tensor, stride: int) -> tuple[int, int, int]:
+    """N, H, W of the maps at a stride. Taken from the input they stay simple, which export needs to be quick."""
+    return x.shape[0], x.shape[2] // stride, x.shape[3] // stride

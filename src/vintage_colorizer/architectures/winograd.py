@@ -28,7 +28,7 @@ POINTS = (0, 1, -1, 2, -2)  # where the polynomials behind the transforms are ev
 
 @dataclass(frozen=True)
 class Map:
-    """N maps of H x W pixels as `rows` [R, C]; the last row is zero, and stands for everything outside.
+    """N maps of H x W pixels, multiples of 4, as `rows` [R, C]; the last row is zero, as is everything outside.
 
     With a `chunk` the rows lie as `convolve` leaves them: chunks of that many tiles, in each the first pixels of all
     tiles, the second pixels, and so on. Without one they lie as in a picture.
@@ -39,10 +39,10 @@ class Map:
     chunk: int = 0
 
     @classmethod
-    def of(cls, planes: Tensor) -> Map:
-        """The map of planes [N, C, H, W]."""
-        rows = F.pad(planes.permute(0, 2, 3, 1).flatten(0, 2), (0, 0, 0, 1))
-        return cls(rows, (planes.shape[0], planes.shape[2], planes.shape[3]))
+    def of(cls, planes: Tensor, size: tuple[int, int, int]) -> Map:
+        """The map of planes [N, C, H, W], with a last channel of ones added; `size` is their N, H, W."""
+        planes = torch.cat([planes, torch.ones_like(planes[:, :1])], dim=1)
+        return cls(F.pad(planes.permute(0, 2, 3, 1).flatten(0, 2), (0, 0, 0, 1)), size)
 
     @property
     def outside(self) -> int:
@@ -158,5 +158,5 @@ def span(length: int, dimensions: int, axis: int) -> Tensor:
 
 
 def tiles(length: int) -> int:
-    """How many tiles cover a side."""
-    return (length + TILE - 1) // TILE
+    """How many tiles a side has."""
+    return length // TILE
