@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
-from .deoldify import DecoderBlock, Deoldify
+from .deoldify import DecoderBlock, Deoldify, Residual
+from .layers import Upsampler
 from .winograd import SIDE, TILE, Map, convolve, convolve_tiles, span, tiles, transform, transforms
 
 STRIP = 32  # rows of the picture that the tail works on at a time
@@ -44,9 +45,11 @@ class TiledDeoldify(Deoldify):
         picture = Map.of(x, _size(x, 1))
         strips = _strips(deep, picture)
         inner, home = _inner_tiles(width), _home(width)
-        first, second = (unit[0] for unit in self.layers[10].layers)
+        residual = cast(Residual, self.layers[10])
+        first, second = (cast(nn.Conv2d, unit.get_submodule("0")) for unit in residual.layers)
         filters, filters_again = transform(first, ones=True), transform(second)
-        shuffle, final = _by_corner(self.layers[8].conv[0]), _matrix(self.layers[11][0])
+        shuffle = _by_corner(cast(nn.Conv2d, cast(Upsampler, self.layers[8]).conv[0]))
+        final = _matrix(cast(nn.Conv2d, cast(nn.Sequential, self.layers[11])[0]))
 
         before, after, _ = transforms()
 
@@ -56,9 +59,9 @@ class TiledDeoldify(Deoldify):
             corners = shuffled.index_select(0, blur).view(4, -1)
             blurred = (torch.full((1, 4), 0.25) @ corners).view(-1, shuffled.shape[1])
             joined = torch.cat([blurred, picture.rows.index_select(0, same)], dim=1)
-            residual = convolve_tiles(joined, inner, filters, before, after)
-            residual = convolve_tiles(residual, again, filters_again, before, after)
-            return carry.clone(), residual @ final[:, :-1].T + (joined @ final.T).index_select(0, home)
+            once = convolve_tiles(joined, inner, filters, before, after)
+            twice = convolve_tiles(once, again, filters_again, before, after)
+            return carry.clone(), twice @ final[:, :-1].T + (joined @ final.T).index_select(0, home)
 
         _, painted = scan(step, torch.zeros(1), strips)
         squares = painted.view(count, -1, TILE, TILE, STRIP // TILE, tiles(width), 3)
@@ -85,8 +88,8 @@ def _strips(deep: Map, picture: Map) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
     count, height, width = picture.size
     each = (height + STRIP - 1) // STRIP
-    image, strip = torch.broadcast_tensors(span(count, 2, 0), span(each, 2, 1))
-    image, top = image.reshape(-1, 1, 1, 1), STRIP * strip.reshape(-1, 1, 1, 1)
+    image = span(count, 2, 0).expand(-1, each).reshape(-1, 1, 1, 1)
+    top = STRIP * span(each, 2, 1).expand(count, -1).reshape(-1, 1, 1, 1)
     y = top // 2 - 2 + span(STRIP // 2 + 3, 4, 1)
     half = deep.index(image, y.clamp(0, height // 2 - 1), span(width // 2, 4, 2))
     nothing = torch.zeros_like(top).flatten(1)

@@ -1,13 +1,12 @@
 """3x3 convolutions with a quarter of the multiplications: Winograd's minimal filtering.
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016), F(4x4, 3x3): each tile of 4x4 results
-comes from 6x6 inputs. Tile and filter are brought to 36 values, multiplied value by value and summed over the channels,
-which is 36 products of matrices where a plain convolution multiplies 144 times, and brought back. The transforms are
-exact but for rounding, which they amplify: in float32 results are off by some 1e-5 of the largest one, ten times a plain
-convolution's error.
+comes from 6x6 inputs. Tile and filter are brought to 36 values each, these are multiplied one by one, summed over the
+channels (36 products of matrices, where a plain convolution multiplies 144 times), and the sums are brought back. The
+transforms are exact but for rounding, which they amplify: in float32 a result is off by some 1e-6 of the largest one.
 
 It is written for ONNX Runtime, which has no such convolution: a map is rows of channels, so that each step is a copy of
-whole rows or one large product. In torch itself the plain convolution is faster.
+whole rows or one large product. In torch itself the plain convolution is as fast.
 """
 
 from __future__ import annotations
@@ -129,7 +128,7 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def transforms() -> tuple[Tensor, Tensor, Tensor]:
-    """The matrices of two dimensions, each for flattened squares: inputs [36, 36], results [16, 36], filters [36, 9]."""
+    """The matrices for flattened squares: of the inputs [36, 36], of the results [16, 36], of the filters [36, 9]."""
     inputs, results, filters = [], [], []
     for point in POINTS:
         others = [other for other in POINTS if other != point]
