@@ -81,29 +81,30 @@ def _block(block: DecoderBlock, x: Tensor, skip: Tensor, size: tuple[int, int, i
 
 
 def _strips(deep: Map, picture: Map) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For each strip: rows of `deep`, of the shuffled map whose mean is the blur, of `picture`, and of the first
-    convolution's result.
+    """What the steps of each strip read, as rows: of `deep`, to blur, of `picture`, and of the first convolution.
 
-    The second convolution reaches one row beyond a strip, the first one two, the blur three above.
+    The second convolution reaches one row beyond a strip, the first one two, the blur three above. Of each, the last is
+    a row of zeros for what comes next.
     """
     count, height, width = picture.size
     each = (height + STRIP - 1) // STRIP
     image = span(count, 2, 0).expand(-1, each).reshape(-1, 1, 1, 1)
     top = STRIP * span(each, 2, 1).expand(count, -1).reshape(-1, 1, 1, 1)
-    y = top // 2 - 2 + span(STRIP // 2 + 3, 4, 1)
-    half = deep.index(image, y.clamp(0, height // 2 - 1), span(width // 2, 4, 2))
-    nothing = torch.zeros_like(top).flatten(1)
-    half = torch.cat([half.flatten(1), deep.outside + nothing], dim=1)
-    y, x = top - 2 + span(STRIP + 4, 4, 2), span(width, 4, 3)
-    same = picture.index(image, y, x)
-    corner = span(4, 4, 1)
+    halved = (top // 2 - 2 + span(STRIP // 2 + 3, 4, 1)).clamp(0, height // 2 - 1)
+    half = deep.index(image, halved, span(width // 2, 4, 2)).flatten(1)
+    same = picture.index(image, top - 2 + span(STRIP + 4, 4, 2), span(width, 4, 3)).flatten(1)
+    blur, again = _corners(top, height, width), _again(top, height, width)
+    return _and(half, deep.outside), blur, _and(same, picture.outside), again
+
+
+def _corners(top: Tensor, height: int, width: int) -> Tensor:
+    """The rows of a shuffled strip whose mean is the blur: four a pixel, those at the upper and left edge repeated."""
+    corner, y, x = span(4, 4, 1), top - 2 + span(STRIP + 4, 4, 2), span(width, 4, 3)
     above, left = (y - corner // 2).clamp(min=0), (x - corner % 2).clamp(min=0)
     pixel = ((above // 2 - top // 2 + 2) * (width // 2) + left // 2) * 4 + above % 2 * 2 + left % 2
     zero = (STRIP // 2 + 3) * (width // 2) * 4
     blur = torch.where((y >= 0) & (y < height), pixel, zero).flatten(2)
-    blur = torch.cat([blur, zero + torch.zeros_like(blur[:, :, :1])], dim=2).flatten(1)
-    same = torch.cat([same.flatten(1), picture.outside + nothing], dim=1)
-    return half, blur, same, _again(top, height, width)
+    return _and(blur, zero).flatten(1)
 
 
 def _inner_tiles(width: int) -> Tensor:
@@ -113,7 +114,7 @@ def _inner_tiles(width: int) -> Tensor:
     inside = (y < STRIP + 4) & (x >= 0) & (x < width)
     zero = (STRIP + 4) * width
     index = torch.where(inside, y * width + x, zero).flatten(0, 1).flatten(1)
-    return torch.cat([index, zero + torch.zeros_like(index[:, :1])], dim=1).flatten()
+    return _and(index, zero).flatten()
 
 
 def _again(top: Tensor, height: int, width: int) -> Tensor:
@@ -131,6 +132,11 @@ def _home(width: int) -> Tensor:
     """The rows of a strip in the order of the second convolution's result."""
     y = TILE * span(STRIP // TILE, 4, 2) + span(TILE, 4, 0) + 2
     return (y * width + TILE * span(tiles(width), 4, 3) + span(TILE, 4, 1)).flatten()
+
+
+def _and(index: Tensor, row: int) -> Tensor:
+    """The index with one more row along its last axis."""
+    return torch.cat([index, row + torch.zeros_like(index[..., :1])], dim=-1)
 
 
 def _by_corner(conv: nn.Conv2d) -> Tensor:
