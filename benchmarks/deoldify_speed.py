@@ -7,7 +7,8 @@ with everything in it; seconds are those of the network, the best of the rounds,
 
     python benchmarks/deoldify_speed.py [--looks artistic stable] [--factors 10 21 35] [--rounds 2]
 
-A mode's picture is compared with the original's after both got the photo's luma: the share of pixels within one level.
+"onnx plain" is the folded network as it is, "onnx" what `weights import` writes: its large convolutions in tiles. A
+mode's picture is compared with the original's after both got the photo's luma: the share of pixels within one level.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 THREADS = 2
-MODES = ("original", "onnx", "torch", "torch bfloat16")
+MODES = ("original", "onnx plain", "onnx", "torch", "torch bfloat16")
 
 Floats = NDArray[np.float32]
 
@@ -116,15 +117,24 @@ def state_by_rule(look: str) -> dict[str, Any]:
 
 
 def prepare(look: str) -> None:
-    """Write the weights as the original saves them, and import that file."""
+    """Write the weights as the original saves them, import that file, and export the network without tiles as well."""
     import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
 
     from vintage_colorizer import weights
+    from vintage_colorizer.architectures import build_contract
+    from vintage_colorizer.architectures.contract import export_onnx
 
     path = weights.home() / f"{look}.pth"
     path.parent.mkdir(exist_ok=True)
     torch.save(state_by_rule(look), path)
     weights.import_file(path, look)
+    tensors = weights.home() / f"deoldify-{look}.safetensors"
+    contract = build_contract(look)
+    contract.load_state_dict(load_file(tensors), assign=True)
+    with safe_open(tensors, "pt") as file:
+        export_onnx(contract, weights.home() / f"{look}-plain.onnx", file.metadata(), tensors)
 
 
 def measure(look: str, factor: int, mode: str) -> Measured:
@@ -162,8 +172,14 @@ def original(look: str) -> Any:
 
 def engine(look: str, mode: str) -> Any:
     """One of our engines; bfloat16 is PyTorch's autocast around the torch engine's network."""
-    from vintage_colorizer import Colorizer
+    from vintage_colorizer import Colorizer, weights
+    from vintage_colorizer.checkpoints import sha256_of
+    from vintage_colorizer.engines import OnnxEngine
 
+    if mode == "onnx plain":
+        path = weights.home() / f"{look}-plain.onnx"
+        tensors = weights.home() / f"deoldify-{look}.safetensors"
+        return OnnxEngine(path, sha256=sha256_of(path), tensors=tensors, device="cpu", threads=THREADS).chroma
     kind = mode.split()[0]
     loaded: Any = Colorizer(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS).engine()
     if mode != "torch bfloat16":

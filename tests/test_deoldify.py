@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from vintage_colorizer.architectures import build_critic, build_generator  # noqa: E402
 from vintage_colorizer.architectures.fold import fold  # noqa: E402
 from vintage_colorizer.architectures.layers import SelfAttention  # noqa: E402
+from vintage_colorizer.architectures.tiled import TiledDeoldify  # noqa: E402
 from vintage_colorizer.errors import OptionError  # noqa: E402
 
 TOLERANCE = 5e-5
@@ -113,6 +114,16 @@ def test_folding_changes_nothing(artistic: Any, height: int, width: int) -> None
     grey = torch.randn(1, 1, height, width, generator=torch.Generator().manual_seed(1)).repeat(1, 3, 1, 1)
     with torch.inference_mode():
         assert float((folded(grey) - artistic(grey)).abs().max()) <= 1e-4
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 96), (1, 64, 80), (1, 16, 48), (2, 176, 32)])
+def test_tiles_change_nothing(artistic: Any, shape: tuple[int, int, int]) -> None:
+    count, height, width = shape
+    tiled = TiledDeoldify(fold(built_copy(artistic))).eval()
+    grey = torch.randn(count, 1, height, width, generator=torch.Generator().manual_seed(1)).repeat(1, 3, 1, 1)
+    with torch.inference_mode():
+        assert float((tiled(grey) - artistic(grey)).abs().max()) <= 1e-4
+    torch._dynamo.reset()  # `scan` compiles for each shape when it is not exported
 
 
 def built_copy(network: Any) -> Any:

@@ -33,7 +33,7 @@ from vintage_colorizer.options import Look
 if TYPE_CHECKING:
     import torch
 
-    from vintage_colorizer.architectures.contract import Contract
+    from vintage_colorizer.architectures.deoldify import Deoldify
     from vintage_colorizer.download import Progress
 
 
@@ -214,9 +214,11 @@ def _convert(look: Look, architecture: str, state: dict[str, torch.Tensor], dige
     """Fold a generator's weights and write the three files of the store; the record last, as it makes them count."""
     from safetensors.torch import save_file
 
-    from vintage_colorizer.architectures.contract import export_onnx
+    from vintage_colorizer.architectures.contract import DeoldifyContract, export_onnx
+    from vintage_colorizer.architectures.tiled import TiledDeoldify
 
-    contract = _contract_of(architecture, state)
+    generator = _folded(architecture, state)
+    contract = DeoldifyContract(generator).eval()
     metadata = {
         "name": f"deoldify-{look}",
         "network": "deoldify",
@@ -234,7 +236,7 @@ def _convert(look: Look, architecture: str, state: dict[str, torch.Tensor], dige
     with _workshop() as folder:
         tensors, graph, record = (folder / _stored(look, suffix).name for suffix in ("safetensors", "onnx", "json"))
         save_file(contract.state_dict(), tensors, metadata)
-        export_onnx(contract, graph, metadata, tensors=tensors)
+        export_onnx(contract, graph, metadata, tensors, arranged=DeoldifyContract(TiledDeoldify(generator)))
         about = Record(digest, published, sha256_of(graph), sha256_of(tensors))
         record.write_text(json.dumps(asdict(about), indent=1))
         for file in (tensors, graph, record):
@@ -254,17 +256,16 @@ def _workshop() -> Iterator[Path]:
         ) from error
 
 
-def _contract_of(architecture: str, state: dict[str, torch.Tensor]) -> Contract:
+def _folded(architecture: str, state: dict[str, torch.Tensor]) -> Deoldify:
     import torch
 
-    from vintage_colorizer.architectures.contract import DeoldifyContract
     from vintage_colorizer.architectures.deoldify import BUILDERS
     from vintage_colorizer.architectures.fold import fold
 
     with torch.device("meta"):
         generator = BUILDERS[architecture]()
     generator.load_state_dict(state, assign=True)
-    return DeoldifyContract(fold(generator)).eval()
+    return fold(generator)
 
 
 def _stored(look: str, suffix: str) -> Path:

@@ -81,19 +81,21 @@ def export_onnx(
     tensors: Path | None = None,
     tolerance: float = 1e-3,
     half: bool = False,
+    arranged: Contract | None = None,
 ) -> None:
     """Write `contract` as an ONNX file that obeys the contract of network files.
 
     N, H and W are dynamic. `metadata` is written as it is, completed by `stride`, `multiple` and `fit`. The file holds
     the weights, unless `tensors` names a safetensors file of the contract's state dict in the same folder: then it
     refers to that, so that a large network is mapped into memory and not copied. `half` stores weights as float16 and
-    computes with them in float32 all the same. The file is run with onnxruntime at
-    two sizes and compared with torch; WeightsError if chroma differs by more than `tolerance`.
+    computes with them in float32 all the same. What is written is `arranged`, if given: the same network with the same
+    weights, in operations that suit the runtime better. The file is run with onnxruntime at
+    two sizes and compared with `contract` in torch; WeightsError if chroma differs by more than `tolerance`.
     """
     import onnx
 
     contract = contract.eval()
-    model = _trace(contract).model_proto
+    model = _trace(arranged.eval() if arranged else contract).model_proto
     own = {"stride": str(contract.stride), "multiple": str(contract.multiple), "fit": contract.fit}
     onnx.helper.set_model_props(model, {**metadata, **own})
     _name_dimensions(model, contract.stride)
