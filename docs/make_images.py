@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage import data
 
 from vintage_colorizer import Colorizer
+from vintage_colorizer.sheets import contact_sheet
 
 IMAGES = Path(__file__).parent / "images"
 HEIGHT = 384  # pixels
 GAP = 8
+TILE = 300, 240  # pixels of a picture on the sheet of looks
 
 
 def main() -> None:
@@ -24,6 +26,8 @@ def main() -> None:
     before_and_after(Image.fromarray(data.astronaut()), "astronaut.jpg")
     # DSCOVR on a Falcon 9 before its launch in 2015, photographed by SpaceX; public domain.
     before_and_after(Image.fromarray(data.rocket()), "rocket.jpg")
+    # Beside them a cat by Stefan van der Walt and a cup of coffee by Rachel Michetti, both CC0.
+    looks([Image.fromarray(photo()) for photo in (data.astronaut, data.chelsea, data.coffee, data.rocket)], "looks.jpg")
 
 
 def before_and_after(original: Image.Image, name: str) -> None:
@@ -35,6 +39,19 @@ def before_and_after(original: Image.Image, name: str) -> None:
     for index, half in enumerate(halves):
         pair.paste(half.resize((width, HEIGHT), Image.Resampling.LANCZOS), (index * (width + GAP), 0))
     pair.save(IMAGES / name, quality=88, optimize=True)
+
+
+def looks(originals: list[Image.Image], name: str) -> None:
+    """Write a sheet with a row for each photo: grey, colored in the three looks, and as it was."""
+    tiles = []
+    for original in originals:
+        grey = original.convert("L")
+        tiles.append(("grey", grey.convert("RGB")))
+        for look in ("artistic", "stable", "video"):
+            tiles.append((look, Colorizer().photo(grey, look=look).image))
+        tiles.append(("truth", original))
+    sheet = contact_sheet([(label, ImageOps.fit(image, TILE)) for label, image in tiles], columns=5)
+    sheet.save(IMAGES / name, quality=85, optimize=True)
 
 
 if __name__ == "__main__":

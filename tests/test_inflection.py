@@ -101,6 +101,13 @@ def test_orange_skin_rules_a_checkpoint_out() -> None:
     assert watch([10, 9, 8, 7, 6, 5, 4], orange=9.0).best == 2
 
 
+def test_pale_skin_may_gain_its_color() -> None:
+    follower = Watch(Inflection())
+    for distance, orange in ((10, -9.0), (8, -2.0), (6, 1.0)):
+        follower.see({"distance": distance, "orange": orange, "disagreement": 0.1})
+    assert follower.best == 2
+
+
 def test_without_turn_the_last_is_best() -> None:
     follower = watch([10, 9, 8, 7, 6])
     assert not follower.turned()

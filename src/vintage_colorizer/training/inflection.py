@@ -160,10 +160,10 @@ class Watch:
         return min(allowed, key=self.smoothed, default=0)
 
     def in_bounds(self, number: int) -> bool:
-        """Whether skin has kept its hue, and renders agree, as before the GAN phase."""
+        """Whether skin is not more orange than in the photos (or before), and renders agree nearly as before."""
         start, now = self.history[0], self.history[number]
         calm = now["disagreement"] <= start["disagreement"] * self.rule.disagreement
-        return calm and now["orange"] - start["orange"] <= self.rule.orange
+        return calm and now["orange"] <= max(0.0, start["orange"]) + self.rule.orange
 
     def smoothed(self, number: int) -> float:
         """The distance, as the median of this measurement and the two before it."""
