@@ -31,6 +31,7 @@ from vintage_colorizer.runners import Known
 
 try:
     import pyarrow as arrow
+    from pyarrow import compute
     from pyarrow import json as arrow_json
     from pyarrow import parquet
 except ImportError as error:
@@ -257,7 +258,7 @@ def _read_lines(place: Place) -> arrow.Table:
         return SCHEMA.empty_table()
     options = arrow_json.ParseOptions(explicit_schema=_LINES, unexpected_field_behavior="ignore")
     table = arrow_json.read_json(io.BytesIO(data), parse_options=options)
-    return table.filter(arrow.compute.equal(table["event"], END)).select(SCHEMA.names)
+    return table.filter(compute.equal(table["event"], END)).select(SCHEMA.names)
 
 
 def _latest(table: arrow.Table) -> arrow.Table:

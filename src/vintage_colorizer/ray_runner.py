@@ -264,7 +264,7 @@ class _Run(Generic[Task, Result]):
         """MissingError if no worker ever starts."""
         self._failed_starts += 1
         if self._failed_starts >= FAILED_STARTS and not any(member.node for member in self._members):
-            reason = " ".join(str(error).split())[:300]
+            reason = str(error).strip().splitlines()[-1].strip()
             raise MissingError(
                 f"No worker starts on the cluster ({reason}); install the same vintage-colorizer on all its machines."
             ) from error
