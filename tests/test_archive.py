@@ -47,7 +47,7 @@ def color_all(
 
 
 def named(item: Item, **options: object) -> str:
-    return result_path(item, probe(item.source), PhotoOptions.of(**options)).name
+    return result_path(item, probe(str(item.source)), PhotoOptions.of(**options)).name
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) 
 
     def work(item: Item) -> Outcome:
         if item.source.name == "a.jpg":
-            item.source.unlink()
+            Path(str(item.source)).unlink()
         return color_file(colorizer, item, OPTIONS)
 
     outcomes = {

@@ -85,7 +85,7 @@ def test_tasks_are_taken_only_as_they_are_needed(request: pytest.FixtureRequest,
     for count in range(1, 11):
         next(results)
         assert taken <= count + 2 * 2 + 2 + 1  # under way and at hand, and the line
-    results.close()
+    results.close()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("by_ray", [False, True])

@@ -31,9 +31,8 @@ from vintage_colorizer.runners import Known
 
 try:
     import pyarrow as arrow
-    from pyarrow import compute
+    from pyarrow import compute, parquet
     from pyarrow import json as arrow_json
-    from pyarrow import parquet
 except ImportError as error:
     raise MissingError("A journal needs an extra: pip install 'vintage-colorizer[ray]'.") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,8 @@ from vintage_colorizer.files import atomically
 
 # File systems whose objects appear whole or not at all; in others a result is renamed when it is complete.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "memory"}
-PAGE = 1000  # names in an answer of S3
+PAGED = {"s3", "s3a"}  # asked for names page by page, so that a folder of any size can be listed
+PAGE = 1000  # names in an answer
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Url:
     def parent(self) -> Url:
         """The folder it lies in."""
         return Url(self.text.rpartition("/")[0])
+
+    @property
+    def protocol(self) -> str:
+        """Which kind of file system it is in."""
+        return self.text.partition("://")[0]
 
     @property
     def key(self) -> str:
@@ -88,6 +94,10 @@ def is_folder(where: Place) -> bool:
     """Whether there is a folder, or in an object store anything below that name."""
     if isinstance(where, Path):
         return os.path.isdir(where)
+    if where.protocol in PAGED:  # which has no folders: a first page says it, where others list all of it
+        with suppress(UnreadableError):  # reading the file of that name will say why
+            return next(files_below(where), None) is not None
+        return False
     system, path = open_system(where)
     with _reading(where):
         return bool(system.isdir(path))
@@ -133,7 +143,7 @@ def write_bytes(where: Place, data: bytes) -> None:
         return
     system, path = open_system(where)
     with _writing(where):
-        if where.text.partition("://")[0] in OBJECT_STORES:
+        if where.protocol in OBJECT_STORES:
             system.pipe_file(path, data)
             return
         folder, _, name = path.rpartition("/")
@@ -168,9 +178,8 @@ def files_below(where: Place) -> Iterator[Entry]:
 
 def _objects(url: Url) -> Iterator[Entry]:
     """The files below a URL: S3 is asked page by page, others folder by folder."""
-    protocol = url.text.partition("://")[0]
     system, path = open_system(url)
-    if protocol not in ("s3", "s3a"):
+    if url.protocol not in PAGED:
         for folder, _, files in system.walk(path, detail=True):
             below = folder.strip("/").removeprefix(path.strip("/")).strip("/")
             yield from (_entry(url / below / name, info) for name, info in files.items())
@@ -181,7 +190,7 @@ def _objects(url: Url) -> Iterator[Entry]:
         answer = system.call_s3("list_objects_v2", **asked)
         for info in answer.get("Contents", ()):
             if not info["Key"].endswith("/"):
-                yield _entry(Url(f"{protocol}://{bucket}/{info['Key']}"), {"size": info["Size"], **info})
+                yield _entry(Url(f"{url.protocol}://{bucket}/{info['Key']}"), {"size": info["Size"], **info})
         if not answer.get("IsTruncated"):
             return
         asked["ContinuationToken"] = answer["NextContinuationToken"]
