@@ -29,7 +29,7 @@ COMMAND = [sys.executable, "-m", "vintage_colorizer"]
 SMALL = ["--render-factor", "7"]
 
 
-def start(*words: str | Path) -> subprocess.Popen[str]:
+def start(*words: object) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     return subprocess.Popen([*COMMAND, *map(str, words)], env=environment, stderr=subprocess.PIPE, text=True)
 

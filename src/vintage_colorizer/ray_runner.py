@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,7 @@ AT_HAND = 2  # tasks of a worker: one under way, one waiting
 CRASHES = 2  # after which a task is given up
 FAILED_STARTS = 3  # of workers, before any has started, after which there is no use in going on
 PATIENCE = 5.0  # seconds between looks at the size of the cluster
+CONNECTING = 10.0  # seconds for a cluster to answer
 SETTLING = 60.0  # seconds for Ray to say what became of the tasks of a dead worker
 # Threads inside each matrix product would only get in the way of the other workers, and change results.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
@@ -54,6 +56,7 @@ def started(address: str, processors: int | None = None) -> Iterator[None]:
     local = {"num_cpus": processors, "include_dashboard": False} if address == "local" else {}
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
+        _require_answer(address)
         ray.init(address=address, runtime_env=None if local else {"env_vars": ENVIRONMENT}, **quiet, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -62,6 +65,13 @@ def started(address: str, processors: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """ConnectionError or OSError if nothing listens at HOST:PORT; Ray itself would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECTING).close()
 
 
 def processors() -> int:
