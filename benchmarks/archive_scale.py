@@ -91,9 +91,8 @@ def memory(files: int) -> None:
             done = report.read_bytes().count(b"\n") if report.exists() else 0
             if wanted and done >= wanted[0]:
                 wanted = [one for one in wanted if one > done]
-                print(
-                    f"{done} files: command {megabytes(process.pid):.0f} MB, worker {max(map(megabytes, workers())):.0f} MB"
-                )
+                largest = max(map(megabytes, workers()))
+                print(f"{done} files: command {megabytes(process.pid):.0f} MB, worker {largest:.0f} MB")
         seconds = time.perf_counter() - start
         done = sum(json.loads(line)["status"] == "done" for line in report.open())
         print(f"{done} of {files} done in {seconds:.0f} s: {files / seconds:.0f} a second")

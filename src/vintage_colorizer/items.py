@@ -16,7 +16,7 @@ from typing import Literal
 
 from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError
-from vintage_colorizer.photos import output_format
+from vintage_colorizer.photos import file_status, output_format
 from vintage_colorizer.places import Entry, Place, Url, exists, files_below, is_folder, place
 
 UNREPORTED = ("fatal", "crashed", "size")
@@ -95,8 +95,11 @@ def find(paths: Iterable[Place], out: Place | None, wanted: Wanted = PICTURES) -
 
     Raises:
         OptionError: `out` is a file but there may be several inputs, or its format is not known.
+        UnreadableError: a list is not there.
     """
     paths = list(paths)
+    for path in filter(is_list, paths):
+        file_status(str(path)[1:])  # before any work
     if out is not None and not is_result_folder(out, paths):
         wanted.check_result(Path(out.name))  # before any work
         return iter([Item(paths[0], out.parent, name=out.name)])
