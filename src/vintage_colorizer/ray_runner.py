@@ -26,7 +26,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from vintage_colorizer.errors import MissingError
-from vintage_colorizer.runners import Known, Result, Task
+from vintage_colorizer.runners import Known, Result, Task, Work
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -113,10 +113,7 @@ class RayRunner:
         return ray.remote(_Worker).options(num_cpus=1, num_gpus=self._gpus).remote(work)
 
     def run(
-        self,
-        tasks: Iterable[Task | Known[Result]],
-        work: Callable[[Task], Result],
-        crashed: Callable[[Task], Result],
+        self, tasks: Iterable[Task | Known[Result]], work: Work[Task, Result], crashed: Work[Task, Result]
     ) -> Iterator[Result]:
         """See `Runner.run`."""
         return _Run(self, tasks, work, crashed).results()
@@ -140,8 +137,8 @@ class _Run(Generic[Task, Result]):
         self,
         runner: RayRunner,
         tasks: Iterable[Task | Known[Result]],
-        work: Callable[[Task], Result],
-        crashed: Callable[[Task], Result],
+        work: Work[Task, Result],
+        crashed: Work[Task, Result],
     ) -> None:
         """Nothing is begun yet."""
         self._runner, self._tasks, self._work, self._crashed = runner, iter(tasks), work, crashed

@@ -11,12 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from vintage_colorizer.errors import MissingError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Work: TypeAlias = Callable[[Task], Result]
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,7 @@ class Runner(Protocol):
     workers: int  # tasks under way at a time
 
     def run(
-        self,
-        tasks: Iterable[Task | Known[Result]],
-        work: Callable[[Task], Result],
-        crashed: Callable[[Task], Result],
+        self, tasks: Iterable[Task | Known[Result]], work: Work[Task, Result], crashed: Work[Task, Result]
     ) -> Iterator[Result]:
         """Yield a result for each task, as they come.
 
@@ -60,10 +58,7 @@ class LocalRunner:
         self.workers = workers
 
     def run(
-        self,
-        tasks: Iterable[Task | Known[Result]],
-        work: Callable[[Task], Result],
-        crashed: Callable[[Task], Result],
+        self, tasks: Iterable[Task | Known[Result]], work: Work[Task, Result], crashed: Work[Task, Result]
     ) -> Iterator[Result]:
         """See `Runner.run`."""
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="photo")
