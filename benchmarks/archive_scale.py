@@ -11,6 +11,7 @@ import argparse
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,24 +52,31 @@ def seconds_of(folder: Path, *words: str) -> float:
         return time.perf_counter() - start
 
 
-def throughput(folder: Path, count: int) -> None:
-    """Print what a photo costs once all is running, from runs over few and many, and what starting costs."""
-    few = count // 4
+def throughput(folder: Path, count: int, rounds: int) -> None:
+    """Print what a photo costs once all is running, from runs over few and many in turns, and what starting costs."""
+    by_ray = ("--ray", "local")
+    ways = {
+        "plain, 1 thread": ("1",),
+        "plain, 2 threads": ("2",),
+        "Ray, 1 worker": ("1", *by_ray),
+        "Ray, 2 workers": ("2", *by_ray),
+    }
+    few = count // 3
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as name:
         for part in (few, count):
             grey_megapixels(folder, Path(name, str(part)), part)
-        plain = None
-        ways = {
-            "plain, 1 thread": ["1"],
-            "Ray, 1 worker": ["1", "--ray", "local"],
-            "Ray, 2 workers": ["2", "--ray", "local"],
-        }
-        for way, words in ways.items():
-            short, long = (seconds_of(Path(name, str(part)), "--threads", *words) for part in (few, count))
-            each = (long - short) / (count - few)
-            plain = plain or each
-            print(f"{way}: {long:.1f} s for {count}, {short:.1f} s for {few}; ", end="")
-            print(f"{1 / each:.2f} photos/s, {plain / each:.2f} of plain; start and end {short - few * each:.1f} s")
+        for _ in range(rounds):
+            for way, words in ways.items():
+                short, long = (seconds_of(Path(name, str(part)), "--threads", *words) for part in (few, count))
+                times[way].append(((long - short) / (count - few), long))
+    plain = [each for each, _ in times["plain, 1 thread"]]
+    for way, measured in times.items():
+        each = statistics.median(each for each, _ in measured)
+        ratio = statistics.median(one / each for one, (each, _) in zip(plain, measured, strict=True))
+        start = statistics.median(long - count * each for each, long in measured)
+        rates = ", ".join(f"{1 / each:.1f}" for each, _ in measured)
+        print(f"{way}: {1 / each:.2f} photos/s ({rates}), {ratio:.2f} of plain; start and end {start:.1f} s")
 
 
 def memory(files: int) -> None:
@@ -135,11 +143,15 @@ def main() -> None:
     scale = commands.add_parser("throughput")
     scale.add_argument("folder", type=Path)
     scale.add_argument("--photos", type=int, default=240)
+    scale.add_argument("--rounds", type=int, default=3)
     commands.add_parser("memory").add_argument("--files", type=int, default=20_000)
     commands.add_parser("dispatch").add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
+    os.environ.setdefault(
+        "RAY_worker_niceness", "0"
+    )  # Ray's 15 would yield to whatever else runs; the plain one does not
     actions = {
-        "throughput": lambda: throughput(given.folder, given.photos),
+        "throughput": lambda: throughput(given.folder, given.photos, given.rounds),
         "memory": lambda: memory(given.files),
         "dispatch": lambda: dispatch(given.workers),
     }
