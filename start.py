@@ -45,7 +45,7 @@ def photo(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run every check, even if an earlier one fails; return the first failure's exit code."""
-    set_up(extras=["test", "train", "web"])
+    set_up(extras=["test", "train", "web", "ray"])
     os.chdir(ROOT)
     get_browser()
     selection = [] if "--full" in arguments else ["-m", "not slow"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
+from clusters import s3_server
 from fill_rule import filled, key_table
 from vintage_colorizer import Colorizer, weights
 from vintage_colorizer.film import FilmResult, color_film
 from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.runners import require_ray
 
 # Whoever starts the tests in the background may have told them to ignore Ctrl-C; some are about it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,6 +77,24 @@ def store(imported_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The store with the imported generator, in use."""
     monkeypatch.setenv("VINTAGE_COLORIZER_HOME", str(imported_store))
     return imported_store
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[None]:
+    """An S3 server on this machine, for all tests."""
+    pytest.importorskip("moto")
+    with s3_server():
+        yield
+
+
+@pytest.fixture(scope="session")
+def local_ray(object_store: None) -> Iterator[None]:
+    """A local Ray with two processors that this process is connected to, for all tests; it can reach the S3 server."""
+    pytest.importorskip("ray")
+    tests = Path(__file__).parent
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(tests.parent / "src"), str(tests)])  # of the workers
+    with require_ray().started("local", 2):
+        yield
 
 
 @pytest.fixture

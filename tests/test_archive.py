@@ -19,11 +19,13 @@ import pytest
 from PIL import Image
 
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive import Item, Outcome, color_file, find, result_path, run
+from vintage_colorizer.archive import color_file, result_path, run
 from vintage_colorizer.colorizer import ColorizedPhoto
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.items import Item, Outcome, find
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Photo, probe, read_photo
+from vintage_colorizer.runners import LocalRunner
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 
@@ -41,11 +43,11 @@ def color_all(
     def work(item: Item) -> Outcome:
         return color_file(colorizer, item, OPTIONS, overwrite)
 
-    return list(run(find(paths, out), work, 2, JobOptions()))
+    return list(run(find(paths, out), work, LocalRunner(2), JobOptions()))
 
 
 def named(item: Item, **options: object) -> str:
-    return result_path(item, probe(item.source), PhotoOptions.of(**options)).name
+    return result_path(item, probe(str(item.source)), PhotoOptions.of(**options)).name
 
 
 @pytest.mark.parametrize(
@@ -202,10 +204,12 @@ def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) 
 
     def work(item: Item) -> Outcome:
         if item.source.name == "a.jpg":
-            item.source.unlink()
+            Path(str(item.source)).unlink()
         return color_file(colorizer, item, OPTIONS)
 
-    outcomes = {Path(one.path).name: one.status for one in run(find([tmp_path], None), work, 1, JobOptions())}
+    outcomes = {
+        Path(one.path).name: one.status for one in run(find([tmp_path], None), work, LocalRunner(1), JobOptions())
+    }
     assert outcomes == {"a.jpg": "failed", "b.jpg": "done"}
 
 
@@ -290,7 +294,7 @@ def test_items_are_taken_only_as_they_are_needed() -> None:
             taken += 1
             yield Item(Path(f"{number}.jpg"), Path())
 
-    outcomes = run(items(), lambda item: Outcome(str(item.source), "done"), 2, JobOptions())
+    outcomes = run(items(), lambda item: Outcome(str(item.source), "done"), LocalRunner(2), JobOptions())
     for _ in range(10):
         next(outcomes)
     assert taken <= 10 + 2 * 2 + 1
@@ -320,9 +324,9 @@ def test_fail_fast_and_full_disks_stop_the_run() -> None:
     def full(item: Item) -> Outcome:
         return Outcome(str(item.source), "failed", fatal=True)
 
-    assert len(list(run(items(), failing, 2, JobOptions()))) == 100
-    assert len(list(run(items(), failing, 2, JobOptions(fail_fast=True)))) <= 4
-    assert len(list(run(items(), full, 2, JobOptions()))) <= 4
+    assert len(list(run(items(), failing, LocalRunner(2), JobOptions()))) == 100
+    assert len(list(run(items(), failing, LocalRunner(2), JobOptions(fail_fast=True)))) <= 4
+    assert len(list(run(items(), full, LocalRunner(2), JobOptions()))) <= 4
 
 
 def test_work_begun_is_finished_when_the_consumer_stops() -> None:
@@ -334,7 +338,7 @@ def test_work_begun_is_finished_when_the_consumer_stops() -> None:
             finished.set()
         return Outcome(str(item.source), "done")
 
-    outcomes = run((Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, 2, JobOptions())
+    outcomes = run((Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, LocalRunner(2), JobOptions())
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert finished.is_set()
@@ -351,7 +355,9 @@ def test_an_interrupt_comes_after_the_outcomes_of_what_was_under_way() -> None:
 
     told = []
     with pytest.raises(KeyboardInterrupt):
-        for outcome in run((Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, 2, JobOptions()):
+        for outcome in run(
+            (Item(Path(f"{number}.jpg"), Path()) for number in range(50)), slow, LocalRunner(2), JobOptions()
+        ):
             told.append(outcome.path)
     assert sorted(told) == ["0.jpg", "1.jpg"]
 

@@ -357,6 +357,27 @@ def test_two_processes_follow_one(photos: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(second[part][key], value, atol=1e-4, rtol=0, msg=f"{part} {key}")
 
 
+@pytest.mark.slow
+def test_torchrun_starts_the_processes(photos: Path, tmp_path: Path) -> None:
+    """As on several machines: every process is started from outside, and finds the others by gloo."""
+    words = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vintage_colorizer"]
+    pretrain = "pretrain=[{size: 64, batch: 4, epochs: 1, rates: [1e-4, 1e-3]}]"
+    settings = [*SHORT, pretrain, "adversarial=false", "run.devices=2", "run.precision=32-true"]
+    source = str(Path(__file__).parent.parent / "src")
+    done = subprocess.run(
+        [sys.executable, "-m", *words, "train", "tiny", "--data", str(photos), "-o", str(tmp_path / "run"), *settings],
+        env={**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "network.onnx").exists()
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in log if "loss" in line]
+    assert steps and len(steps) == len(set(steps))  # one process writes; a step takes a part of the batch from both
+
+
 BARE = """
 import sys
 for name in ("av", "cv2", "matplotlib", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorboard", "typer"):

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# ONNX Runtime, from 1.32 on, reports its use to its makers unless told not to before it is loaded.
+# ONNX Runtime, from 1.32 on, and Ray report their use to their makers unless told not to before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 __all__ = [
     "ColorizedPhoto",

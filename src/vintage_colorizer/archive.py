@@ -1,24 +1,22 @@
-"""Many inputs: find them, name their results, skip what is done, keep going when one fails.
+"""Many inputs: name their results, skip what is done, keep going when one fails.
 
-Names are streamed from the file system to a few workers, so a folder of any size needs little
-memory. Nothing here prints; every input ends as one Outcome.
+`color_item` is what is done with each, `run` has it done by whoever there is: threads or a cluster.
+Nothing here prints; every input ends as one Outcome.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint, settings_of
 from vintage_colorizer.encoders import NAMES, SUFFIXES
@@ -32,142 +30,85 @@ from vintage_colorizer.errors import (
     OutputExistsError,
     WeightsError,
 )
+from vintage_colorizer.files import readable_name
+from vintage_colorizer.items import Item, Outcome, unfit_outcome
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Header, output_format, probe
+from vintage_colorizer.places import Url, describe, exists, fetch, write_bytes
+from vintage_colorizer.runners import Known, Runner
+
+if TYPE_CHECKING:
+    from vintage_colorizer.journal import Journal
 
 log = logging.getLogger("vintage_colorizer")
 
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 LONGEST_NAME = 255  # bytes, on all common file systems
-# Endings of pictures that are read: those of the formats results can have, and some more.
-PICTURE_SUFFIXES = {"." + name for name in NAMES} | {".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which files a search below a folder takes."""
-
-    noun: str
-    suffixes: AbstractSet[str]
-    check_result: Callable[[Path], object]  # raises OptionError for a result's name that cannot be written
-
-
-def _check_picture(path: Path) -> object:
-    return output_format("JPEG", depth=8, has_alpha=False, wanted=path.suffix)
-
-
-PICTURES = Wanted("picture", PICTURE_SUFFIXES, _check_picture)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One input, and where its result goes."""
-
-    source: Path
-    folder: Path  # where the result goes
-    name: str | None = None  # a name chosen by the user; None to derive it
-    beside: bool = False  # the result lies beside its source, so it needs another name
-    unfit: str | None = None  # why this is not even tried
-    failed: bool = False  # being unfit is a failure: what was asked for is missing from the results
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input; the fields of a line in the report."""
-
-    path: str
-    status: Literal["done", "skipped", "failed"]
-    reason: str = ""
-    output: str | None = None
-    width: int | None = None
-    height: int | None = None
-    seconds: float = 0.0
-    look: str | None = None
-    network: str | None = None
-    render_factor: int | None = None
-    chroma: float | None = None
-    fatal: bool = False  # going on is pointless: the disk is full, say
-
-    def line(self) -> str:
-        """As one line of JSON."""
-        fields = asdict(self)
-        del fields["fatal"]
-        return json.dumps(fields)
-
-
-def find(paths: Iterable[Path], out: Path | None, wanted: Wanted = PICTURES) -> Iterator[Item]:
-    """Stream the inputs below `paths`, folders recursively, with the place of each result.
-
-    Args:
-        paths: files and folders.
-        out: a file (for a single input file), a folder (which mirrors the tree), or None for
-            results beside their sources.
-        wanted: what to take from folders; files named are tried whatever they are.
+def color_item(item: Item, colorizer: Colorizer, options: PhotoOptions, overwrite: bool = False) -> Outcome:
+    """Color one input, wherever it and its result lie. Whatever is wrong with it is in the Outcome.
 
     Raises:
-        OptionError: `out` is a file but there may be several inputs, or its format is not known.
+        OptionError, MissingError, WeightsError: every other input would fail in the same way.
     """
-    paths = list(paths)
-    if out is not None and not _is_folder(out, paths):
-        wanted.check_result(out)  # before any work
-        return iter([Item(paths[0], out.parent, name=out.name)])
-    return _find(paths, out, wanted)
+    overwrite = overwrite or item.replaces
+    if item.unfit:
+        return unfit_outcome(item)
+    if isinstance(item.source, Path) and isinstance(item.folder, Path):
+        return color_file(colorizer, item, options, overwrite)
+    try:
+        with TemporaryDirectory(prefix="vintage-colorizer-") as scratch:
+            return _color_copy(colorizer, item, options, overwrite, Path(scratch))
+    except (InputError, OutputError) as error:
+        return Outcome(str(item.source), "failed", str(error))
 
 
-def _find(paths: list[Path], out: Path | None, wanted: Wanted) -> Iterator[Item]:
-    several = sum(map(os.path.isdir, paths)) > 1
-    seen: set[str] = set()  # names of single files bound for the one folder, in one case: not all systems tell it
-    for path in paths:
-        if not os.path.isdir(path):
-            taken = out is not None and path.name.casefold() in seen
-            seen.add(path.name.casefold())
-            unfit = f"{path} has the name of another input; color them into different folders" if taken else None
-            yield Item(path, path.parent if out is None else out, beside=out is None, unfit=unfit, failed=taken)
-        else:
-            folder = out / path.resolve().name if out is not None and several else out
-            yield from _walk(path, folder, out, wanted)
+def _color_copy(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool, scratch: Path) -> Outcome:
+    """Color a copy of what lies behind a URL, and send the result to where it belongs.
+
+    The copy has the time of the original, so that the result's fingerprint is that of the original.
+    """
+    source = item.source
+    if isinstance(source, Url):
+        source = scratch / "source" / fitting_name(Path(item.source.name).stem, item.source.suffix)
+        source.parent.mkdir()
+        entry = item.stamp or describe(Url(str(item.source)))
+        fetch(Url(str(item.source)), source)
+        os.utime(source, ns=(entry.modified, entry.modified))
+    remote = isinstance(item.folder, Url)
+    local = replace(item, source=source, folder=scratch / "result" if remote else item.folder)
+    if remote:
+        _fetch_result(local, item, options)
+    outcome = color_file(colorizer, local, options, overwrite)
+    output = outcome.output
+    if output is not None and remote:
+        output = str(item.folder / Path(output).name)
+        if outcome.status == "done":
+            write_bytes(Url(output), Path(str(outcome.output)).read_bytes())
+    places = {str(source): str(item.source), str(scratch / "result"): str(item.folder)}
+    return replace(outcome, path=str(item.source), output=output, reason=_with_names(outcome.reason, places))
 
 
-def _is_folder(out: Path, paths: list[Path]) -> bool:
-    """Whether `out` stands for a folder of results rather than for the one result."""
-    single = len(paths) == 1 and not os.path.isdir(paths[0])
-    if single and not os.path.isdir(out) and out.suffix:
-        return False
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise OptionError(f"{out} is a file, but there may be several results; name a folder.")
-    return True
+def _fetch_result(local: Item, item: Item, options: PhotoOptions) -> None:
+    """Bring what lies under the result's name, if anything does: it may be the result of an earlier run."""
+    assert isinstance(local.source, Path)
+    try:
+        target = result_path(local, probe(local.source, max_megapixels=options.max_megapixels), options)
+    except InputError:
+        return  # which `color_file` reports
+    there = item.folder / target.name
+    if there == item.source:
+        raise OutputExistsError(f"{there} is the source itself, which is never overwritten; choose another name.")
+    if isinstance(there, Url) and exists(there):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fetch(there, target)
 
 
-def _walk(root: Path, out: Path | None, skip: Path | None, wanted: Wanted) -> Iterator[Item]:
-    """Stream the files below `root`, links to folders not followed; `skip` is the folder of results."""
-    skipped = skip.resolve() if skip is not None else None
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        target = folder if out is None else out / folder.relative_to(root)
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    path = Path(entry.path)
-                    if not entry.is_dir(follow_symlinks=False):
-                        yield Item(path, target, beside=out is None, unfit=_why_unfit(entry, wanted))
-                    elif path.resolve() != skipped:
-                        pending.append(path)
-        except OSError as error:
-            yield Item(folder, target, unfit=f"the folder cannot be read ({error.strerror})", failed=True)
-
-
-def _why_unfit(entry: os.DirEntry[str], wanted: Wanted) -> str | None:
-    path = entry.path  # asked by path: an entry's own methods raise on a link that leads in a circle
-    if os.path.isdir(path):
-        return "a link to a folder is not followed"
-    if entry.name.startswith("."):
-        return "hidden"
-    if not os.path.isfile(path):
-        return "not a file but a pipe, socket, device or broken link"
-    if Path(entry.name).suffix.lower() not in wanted.suffixes:
-        return f"not a {wanted.noun} by its name"
-    return None
+def _with_names(text: str, names: dict[str, str]) -> str:
+    for copy, original in names.items():
+        text = text.replace(readable_name(copy), original)
+    return text
 
 
 def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool = False) -> Outcome:
@@ -179,7 +120,8 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     start = time.perf_counter()
     path = str(item.source)
     if item.unfit:
-        return Outcome(path, "failed" if item.failed else "skipped", item.unfit)
+        return unfit_outcome(item)
+    assert isinstance(item.source, Path)
     try:
         header = probe(item.source, max_megapixels=options.max_megapixels)
         if header.fingerprint is not None:
@@ -187,11 +129,12 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
         target = result_path(item, header, options)
         with _claim(target):
             if _is_done(target, item.source, colorizer, options, overwrite):
-                return Outcome(path, "skipped", "done before", str(target), header.width, header.height)
+                sizes = header.width, header.height
+                return Outcome(path, "skipped", "done before", str(target), *sizes, size=target.stat().st_size)
             with room_for(header):
                 result = colorizer.photo(item.source, options)
                 result.write(target, target.suffix)
-        return outcome_of(result, path, str(target), start)
+        return replace(outcome_of(result, path, str(target), start), size=target.stat().st_size)
     except (InputError, OutputError, EngineError) as error:
         log.debug("%s", path, exc_info=True)
         return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
@@ -245,6 +188,7 @@ def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
     The source's name, with `-color` if it lies beside the source. If the format changes, the new
     ending is added to the whole name, so that the results of a.gif and a.png never collide.
     """
+    assert isinstance(item.folder, Path)
     if item.name is not None:
         return item.folder / item.name
     name = item.source.name
@@ -273,9 +217,13 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
         return False
     origin = Source.of_file(source)
     origin.protect(target)
+    return is_up_to_date(target, expected_fingerprint(origin.identity, colorizer, options), overwrite)
+
+
+def expected_fingerprint(identity: str, colorizer: Colorizer, options: PhotoOptions) -> str:
+    """The fingerprint in the result of a file with that size and time."""
     look, network = options.look or DEFAULT_LOOK, colorizer.engine(options).info
-    wanted = fingerprint(origin.identity, options, look, settings_of(options, look, network), network)
-    return is_up_to_date(target, wanted, overwrite)
+    return fingerprint(identity, options, look, settings_of(options, look, network), network)
 
 
 def is_up_to_date(target: Path, wanted: str, overwrite: bool) -> bool:
@@ -331,39 +279,46 @@ def room_for(header: Header) -> Iterator[None]:
             yield
 
 
-def run(items: Iterable[Item], work: Callable[[Item], Outcome], workers: int, job: JobOptions) -> Iterator[Outcome]:
-    """Do the work on all items with a few threads, yielding outcomes as they come.
+def run(
+    items: Iterable[Item],
+    work: Callable[[Item], Outcome],
+    runner: Runner,
+    job: JobOptions,
+    journal: Journal | None = None,
+) -> Iterator[Outcome]:
+    """Have the work done on all items, yielding outcomes as they come.
 
-    Only a handful of items are taken ahead of the work. Stops early after a failure that would
-    hit all the others too (a full disk), or after any with `fail_fast`. When the consumer stops
-    or is interrupted, running items are finished and no new one is begun.
+    Stops early after a failure that would hit all the others too (a full disk), or after any with `fail_fast`:
+    what is under way is finished, and no new item begun. So it is when the consumer stops or is interrupted.
+
+    Args:
+        items: taken only as they are needed.
+        work: what is done with an item; see `Runner.run`.
+        runner: who does it.
+        job: whether to stop early.
+        journal: knows what earlier runs did, and notes the beginning and the end of the work on each item.
 
     Raises:
         KeyboardInterrupt: after the outcomes of what was under way; at once when interrupted again.
     """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="photo")
-    running: set[Future[Outcome]] = set()
-    waiting = iter(items)
-    interrupted = False
-    try:
-        while True:
-            while len(running) < 2 * workers and (item := next(waiting, None)) is not None:
-                running.add(pool.submit(work, item))
-            if not running:
-                break
-            try:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise
-                interrupted, waiting = True, iter(())
-                running = {future for future in running if not future.cancel()}
-                continue
-            for outcome in (future.result() for future in finished):
-                yield outcome
-                if outcome.fatal or (job.fail_fast and outcome.status == "failed"):
-                    waiting = iter(())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    if interrupted:
-        raise KeyboardInterrupt
+    stopped = False
+
+    def tasks() -> Iterator[Item | Known[Outcome]]:
+        for item in items:
+            if stopped:
+                return
+            if item.unfit:
+                yield Known(unfit_outcome(item))
+            else:
+                yield item if journal is None else journal.begin(item)
+
+    for outcome in runner.run(tasks(), work, _crashed):
+        if journal is not None:
+            journal.end(outcome)
+        yield outcome
+        stopped = stopped or outcome.fatal or (job.fail_fast and outcome.status == "failed")
+
+
+def _crashed(item: Item) -> Outcome:
+    reason = f"{item.source} brought its process down twice, so it is left out; it may be damaged or too large."
+    return Outcome(str(item.source), "failed", reason, crashed=True)

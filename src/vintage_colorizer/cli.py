@@ -112,12 +112,15 @@ def photo(
     *,
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Pictures, folders, or '-' for standard input.", show_default=False),
+        typer.Argument(
+            help="Pictures, folders, @LIST (a file of names), URLs such as s3://..., or '-' for standard input.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "-o", "--out", help="File or folder; NAME-color.EXT beside the source by default.", readable=False
+            "-o", "--out", metavar="PLACE", help="File, folder or URL; NAME-color.EXT beside the source by default."
         ),
     ] = None,
     try_factors: Annotated[
@@ -129,17 +132,21 @@ def photo(
 ) -> None:
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
+    from vintage_colorizer.places import local, place
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)
     inputs = commands.inputs(paths or [], demo, console)
-    commands.require_one_format(out, options)
-    if try_factors is not None:
-        commands.try_render_factors(inputs, out, try_factors, options, job, console)
-    elif inputs == [Path("-")]:
-        commands.color_stream(out, options, job, console)
+    target = None if out is None else place(out)
+    commands.require_one_format(target, options)
+    if try_factors is not None or inputs == [Path("-")]:
+        single = None if target is None else local(target, "the result of a single picture")
+        if try_factors is not None:
+            commands.try_render_factors(inputs, single, try_factors, options, job, console)
+        else:
+            commands.color_stream(single, options, job, console)
     else:
-        raise typer.Exit(commands.color_photos(inputs, out, options, job, console))
+        raise typer.Exit(commands.color_photos(inputs, target, options, job, console))
 
 
 @app.command()
@@ -148,20 +155,25 @@ def film(
     options: FilmOptions,
     job: JobOptions,
     *,
-    paths: Annotated[list[Path], typer.Argument(help="Films or folders of films.")],
+    paths: Annotated[list[str], typer.Argument(help="Films, folders of films, or @LIST (a file of names).")],
     out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="File or folder; NAME-color.EXT beside the source by default."),
+        str | None,
+        typer.Option(
+            "-o", "--out", metavar="PATH", help="File or folder; NAME-color.EXT beside the source by default."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
     from vintage_colorizer import commands, film_commands
+    from vintage_colorizer.places import local, place
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)
-    raise typer.Exit(film_commands.color_films(paths, out, options, job, console))
+    films = [local(place(path), "a film") for path in paths]
+    target = None if out is None else local(place(out), "a film's result")
+    raise typer.Exit(film_commands.color_films(films, target, options, job, console))
 
 
 @app.command()

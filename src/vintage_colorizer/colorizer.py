@@ -202,6 +202,10 @@ class Colorizer:
         self._engines: dict[tuple[str | int | None, ...], Engine] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Colorizer], tuple[PhotoOptions]]:
+        """Sent to another process, it loads its networks there."""
+        return type(self), (self.options,)
+
     def photo(self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Any) -> ColorizedPhoto:
         """Color one photo.
 

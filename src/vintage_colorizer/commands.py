@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +18,22 @@ import numpy as np
 import typer
 
 from vintage_colorizer import __version__, archive, weights
-from vintage_colorizer.archive import Item, Outcome
 from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
 from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
+from vintage_colorizer.items import Item, Outcome, find, is_result_folder, may_be_several
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
+from vintage_colorizer.places import Place, Url, is_folder, place
+from vintage_colorizer.runners import open_runner
 from vintage_colorizer.sheets import color_at, render_factor_sheet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from vintage_colorizer.journal import Journal
 
 DEMO_FILE = "demo.jpg"
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
@@ -105,14 +110,14 @@ class FileProgress:
             self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
 
 
-def inputs(names: list[str], demo: bool, console: Console) -> list[Path]:
+def inputs(names: list[str], demo: bool, console: Console) -> list[Place]:
     """The paths given, or the demo picture, which is put into the current folder unless it is there."""
     if "" in names:  # as a path it would stand for the current folder
         raise OptionError("One of the names is empty; is a variable in your command not set?")
     if bool(names) == demo:
         raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
     if not demo:
-        return [Path(name) for name in names]
+        return [place(name) for name in names]
     picture = Path(DEMO_FILE)
     if not picture.exists():
         from vintage_colorizer.demo import demo_picture
@@ -123,36 +128,41 @@ def inputs(names: list[str], demo: bool, console: Console) -> list[Path]:
     return [picture]
 
 
-def require_one_format(out: Path | None, options: PhotoOptions) -> None:
+def require_one_format(out: Place | None, options: PhotoOptions) -> None:
     """Raise OptionError when the name of the result says another format than --format."""
-    if out is None or options.format is None or os.path.isdir(out):
+    if out is None or options.format is None or is_folder(out):
         return
     if NAMES.get(out.suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
         raise OptionError(f"The name {out} and --format {options.format} say different things; give one of them.")
 
 
-def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> int:
-    """Color files and folders; return the exit code."""
+def color_photos(
+    paths: list[Place], out: Place | None, options: PhotoOptions, job: JobOptions, console: Console
+) -> int:
+    """Color files, folders and lists of them; return the exit code."""
     if Path("-") in paths:
         raise OptionError("'-' (standard input) cannot be mixed with files; give it alone.")
-    several = len(paths) > 1 or os.path.isdir(paths[0])
-    workers = (options.threads or os.cpu_count() or 1) if several else 1
+    if job.ray is not None and (out is None or not is_result_folder(out, paths)):
+        raise OptionError("With --ray, name a folder for the results and their journal with -o.")
+    several = may_be_several(paths) or job.ray is not None
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
     if several:
-        colorizer.engine()  # whatever is wrong with it is said before the first file
-        console.say(f"Up to {workers} photos at a time.")
+        colorizer.engine(at_home(colorizer.options, job))  # whatever is wrong with it is said before the first file
+    work = partial(archive.color_item, colorizer=colorizer, options=colorizer.options, overwrite=job.overwrite)
     tally = Tally()
-
-    def work(item: Item) -> Outcome:
-        return archive.color_file(colorizer, item, colorizer.options, job.overwrite)
-
     interrupted = False
-    with console.progress(several) as progress, open_report(job.report) as report:
+    with (
+        open_runner(job.ray, options.threads if several else 1, options.device) as runner,
+        _journal(paths, out, colorizer, job) as journal,
+        console.progress(several) as progress,
+        open_report(job.report) as report,
+    ):
         if several:
-            progress.count_ahead(archive.find(paths, out))
+            console.say(f"Up to {runner.workers} photos at a time.")
+            progress.count_ahead(find(paths, out))
         try:
-            for outcome in archive.run(archive.find(paths, out), work, workers, job):
+            for outcome in archive.run(find(paths, out), work, runner, job, journal):
                 report(outcome)
                 tally.add(outcome)
                 if several:
@@ -166,6 +176,24 @@ def color_photos(paths: list[Path], out: Path | None, options: PhotoOptions, job
         console.complain("Interrupted. What is done is kept; run the same command to go on.")
         return INTERRUPTED
     return FAILED if tally.failed else 0
+
+
+def at_home(options: PhotoOptions, job: JobOptions) -> PhotoOptions:
+    """The options for this process: on a cluster, it need not have the device of the others."""
+    return options if job.ray is None else options.replace(device="auto")
+
+
+def _journal(
+    paths: list[Place], out: Place | None, colorizer: Colorizer, job: JobOptions
+) -> AbstractContextManager[Journal | None]:
+    """The journal of an archive: there is one with --ray, and in folders behind a URL."""
+    if out is None or not (job.ray or isinstance(out, Url)) or not is_result_folder(out, paths):
+        return nullcontext()
+    from vintage_colorizer import journal
+
+    here = at_home(colorizer.options, job)
+    expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=here)
+    return journal.opened(out, expected, job.overwrite)
 
 
 class Tally:
@@ -221,12 +249,12 @@ def _write_stream(result: ColorizedPhoto, out: Path | None, overwrite: bool) -> 
 
 
 def try_render_factors(
-    paths: list[Path], out: Path | None, factors: str, options: PhotoOptions, job: JobOptions, console: Console
+    paths: list[Place], out: Path | None, factors: str, options: PhotoOptions, job: JobOptions, console: Console
 ) -> None:
     """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
-    if len(paths) != 1 or paths == [Path("-")] or os.path.isdir(paths[0]):
-        raise OptionError("--try makes a sheet of one photo; name a single picture.")
     source = paths[0]
+    if paths == [Path("-")] or not isinstance(source, Path) or may_be_several(paths):
+        raise OptionError("--try makes a sheet of one photo; name a single picture of this machine.")
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     Source.of_file(source).protect(target)

@@ -1,17 +1,16 @@
 """How good looks and networks are: color photos are made grey, colored, and compared with what they were.
 
-`measure_photo` does all the work on one photo and depends on nothing else; `evaluate` spreads it over threads
-and averages. What each figure means is in MEASURES.
+`measure_photo` does all the work on one photo and depends on nothing else; `evaluate` spreads it over threads,
+or the machines of a cluster, and averages. What each figure means is in MEASURES.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from vintage_colorizer.extractor import EXTRACTOR, SIDE, Extractor
 from vintage_colorizer.metrics import RGB
 from vintage_colorizer.options import EvaluateOptions, PhotoOptions
 from vintage_colorizer.photos import Photo, read_photo
+from vintage_colorizer.runners import open_runner
 from vintage_colorizer.sources import Source
 
 log = logging.getLogger("vintage_colorizer")
@@ -144,23 +144,30 @@ def evaluate(
     for row in rows:
         settings_of(row.options, row.options.look or DEFAULT_LOOK, colorizer.engine(row.options).info)
     extractor = find_extractor(options)
+    work = partial(measure, source=source, rows=rows, colorizer=colorizer, extractor=extractor)
     records: list[PhotoRecord] = []
     left_out: list[LeftOut] = []
     interrupted = False
-    try:
-        for one in measured(source, todo, rows, colorizer, extractor, options.threads or os.cpu_count() or 1):
-            records.append(one) if isinstance(one, PhotoRecord) else left_out.append(one)
-            advance()
-    except KeyboardInterrupt:
-        if not records:
-            raise
-        interrupted = True
+    with open_runner(options.ray, options.threads, options.device) as runner:
+        try:
+            for one in runner.run(todo, work, lambda task: _crashed(source.label(task.number))):
+                records.append(one) if isinstance(one, PhotoRecord) else left_out.append(one)
+                advance()
+        except KeyboardInterrupt:
+            if not records:
+                raise
+            interrupted = True
+    records.sort(key=lambda record: record.number)  # the bootstrap draws by place
     if not records:
         reasons = "; ".join(f"{one.label}: {one.reason}" for one in left_out[:3])
         raise InputError(f"None of {len(left_out)} pictures can be evaluated ({reasons}); give photos in color.")
     protocol = describe(options, records, left_out, extractor is not None)
     protocol |= {row.name: describe_row(row, colorizer) for row in rows}
     return Evaluation(protocol, rows, records, left_out, summarize(records, options), interrupted)
+
+
+def _crashed(label: str) -> LeftOut:
+    return LeftOut(label, "it brought its process down twice; it may be damaged or too large", failed=True)
 
 
 def find_extractor(options: EvaluateOptions) -> Extractor | None:
@@ -379,25 +386,12 @@ def agreement(result: ColorizedPhoto, colorizer: Colorizer) -> Figures:
     }
 
 
-def measured(
-    source: Source,
-    todo: Sequence[Task],
-    rows: Sequence[Contender],
-    colorizer: Colorizer,
-    extractor: Extractor | None,
-    workers: int,
-) -> Iterator[PhotoRecord | LeftOut]:
-    """Measure photos side by side, in their order; when the consumer stops, what is under way is finished."""
-
-    def work(task: Task) -> PhotoRecord | LeftOut:
-        label = source.label(task.number)
-        return measure_photo(source.read(task.number), label, task, rows, colorizer, extractor)
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="evaluate")
-    try:
-        yield from pool.map(work, todo)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def measure(
+    task: Task, source: Source, rows: Sequence[Contender], colorizer: Colorizer, extractor: Extractor | None
+) -> PhotoRecord | LeftOut:
+    """Take the measurements of a task on a photo of `source`; see `measure_photo`."""
+    label = source.label(task.number)
+    return measure_photo(source.read(task.number), label, task, rows, colorizer, extractor)
 
 
 def summarize(records: Sequence[PhotoRecord], options: EvaluateOptions) -> dict[str, dict[str, Interval | None]]:

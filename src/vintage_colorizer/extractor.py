@@ -38,6 +38,10 @@ class Extractor:
         load_lite(network, "tf_efficientnet_lite2")
         self._network: Any = network.eval()
 
+    def __reduce__(self) -> tuple[type[Extractor], tuple[()]]:
+        """Sent to another process, it is loaded there."""
+        return type(self), ()
+
     def __call__(self, pictures: Sequence[RGB]) -> Floats:
         """Describe pictures of any sizes: N x 1280, float32."""
         import torch

@@ -12,7 +12,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -52,6 +53,7 @@ from vintage_colorizer.stability import Moment, calm, fade_extremes
 DEFAULT_LOOK: Look = "video"
 BATCH_PIXELS = 200_000  # of small luma that the network is asked about at once
 MOST_BATCHED = 8
+HEARTBEAT = 0.2  # seconds between reports
 MARK = "Colorized by Vintage Colorizer: the colors are plausible, not historical fact."
 
 
@@ -66,6 +68,23 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+def throttled(report: Report) -> Report:
+    """Report a few times a second, each stage's beginning, and the end."""
+    spoken, stage = 0.0, ""
+
+    def sometimes(progress: Progress) -> None:
+        nonlocal spoken, stage
+        now = time.monotonic()
+        if now - spoken >= HEARTBEAT or progress.stage != stage or progress.done == progress.total:
+            spoken, stage = now, progress.stage
+            report(progress)
+
+    return sometimes
+
+
+Frames = Callable[[int], None]  # told how many more frames are done
 
 
 @dataclass(frozen=True)
@@ -110,10 +129,39 @@ class FilmFrame:
         return np.asarray(self.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
 
 
+def color_in_turn(
+    plan: Plan, segments: Sequence[Segment], workspace: Workspace, colorizer: Colorizer, frames: Frames
+) -> None:
+    """Color and keep segments of a film, one after the other."""
+    for segment in segments:
+        path = workspace.open_path(segment)
+        made = color_segment(plan, segment, path, colorizer, lambda: frames(1))
+        workspace.finish(segment, path, made)
+
+
+ColorSegments = Callable[[Plan, Sequence[Segment], Workspace, Colorizer, Frames], None]
+
+
 def color_film(
-    source: Path, target: Path, colorizer: Colorizer, options: FilmOptions, *, overwrite: bool, report: Report
+    source: Path,
+    target: Path,
+    colorizer: Colorizer,
+    options: FilmOptions,
+    *,
+    overwrite: bool,
+    report: Report,
+    color_segments: ColorSegments = color_in_turn,
 ) -> FilmResult:
     """Color a film, going on where an earlier run of the same was stopped.
+
+    Args:
+        source: the film.
+        target: the result.
+        colorizer: whose engine is used.
+        options: how.
+        overwrite: replace a target that is something else.
+        report: told how far it is.
+        color_segments: colors the segments that are missing, here or elsewhere.
 
     Raises:
         InputError: the source cannot be read or is of a kind that is not colored.
@@ -132,7 +180,7 @@ def color_film(
     network = colorizer.engine(options).info.sha256
     fingerprint = film_fingerprint(source, options, network, threads, target.suffix.lower())
     workspace = Workspace(target)
-    with workspace.locked(), _disk_errors(workspace):
+    with workspace.locked(), disk_errors(workspace):
         if _is_done(source, target, fingerprint, overwrite):
             return FilmResult(str(target), "done before")
         if options.no_resume:
@@ -142,7 +190,7 @@ def color_film(
         if plan is None:
             plan = make_plan(source, colorizer, options, codec, fingerprint, threads, report)
             workspace.save(plan)
-        return _work(plan, workspace, colorizer, report)
+        return _work(plan, workspace, colorizer, report, color_segments)
 
 
 def with_look(options: FilmOptions) -> FilmOptions:
@@ -195,26 +243,24 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
     return factor
 
 
-def _work(plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report) -> FilmResult:
+def _work(
+    plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report, color_segments: ColorSegments
+) -> FilmResult:
     """Color what is missing, join all, and let the film appear."""
-    total, done = len(plan.starts), 0
-    facts: list[dict[str, Any]] = []
-    resumed = 0
-    for segment in plan.segments:
-        known = workspace.finished(segment)
-        if known is None:
-            count = itertools.count(done + 1)
-            tick = lambda: report(Progress("coloring", next(count), total, len(plan.shots)))  # noqa: B023, E731
-            made = color_segment(plan, segment, workspace.open_path(segment), colorizer, tick)
-            workspace.finish(segment, made)
-            known = workspace.finished(segment)
-            if known is None:
-                raise OutputError(f"{readable_name(workspace.target)} came out damaged; is the disk sound?")
-        else:
-            resumed += segment.stop - segment.start
-        facts.append(known)
-        done = segment.stop
+    total = len(plan.starts)
+    missing = [segment for segment in plan.segments if workspace.finished(segment) is None]
+    resumed = done = total - sum(segment.stop - segment.start for segment in missing)
+
+    def frames(more: int) -> None:
+        nonlocal done
+        done += more
         report(Progress("coloring", done, total, len(plan.shots)))
+
+    frames(0)
+    color_segments(plan, missing, workspace, colorizer, frames)
+    facts = [known for segment in plan.segments if (known := workspace.finished(segment)) is not None]
+    if len(facts) < len(plan.segments):
+        raise OutputError(f"{readable_name(workspace.target)} came out damaged; is the disk sound?")
     if identity(Path(plan.source.path)) != plan.identity:
         raise UnreadableError(f"{plan.source.path} changed while it was colored; run the same command again.")
     report(Progress("joining", done, total, len(plan.shots)))
@@ -388,7 +434,7 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
 
 
 @contextmanager
-def _disk_errors(workspace: Workspace) -> Iterator[None]:
+def disk_errors(workspace: Workspace) -> Iterator[None]:
     """Turn failures to write into errors of ours."""
     try:
         yield

@@ -4,42 +4,47 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
-from vintage_colorizer import archive, film
-from vintage_colorizer.archive import Item, Outcome, Wanted
+from vintage_colorizer import film
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.commands import (
     PLAIN_PROGRESS_SECONDS,
     Console,
     Tally,
+    at_home,
     open_report,
     single_line,
 )
-from vintage_colorizer.containers import KINDS, kind_of
+from vintage_colorizer.containers import kind_of
 from vintage_colorizer.encoding import require_settings
-from vintage_colorizer.errors import FAILED, INTERRUPTED, DiskFullError, VintageColorizerError
+from vintage_colorizer.errors import FAILED, INTERRUPTED
+from vintage_colorizer.film_archive import color_one
 from vintage_colorizer.film_source import SUFFIXES
 from vintage_colorizer.film_worker import color_in_worker
+from vintage_colorizer.items import Item, Outcome, Wanted, find, may_be_several
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
+from vintage_colorizer.runners import require_ray
 
 
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
-    """Color films and folders of films, one after the other; return the exit code."""
+    """Color films and folders of films; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
     shared = film.with_look(options).model_dump(include=set(ColorOptions.model_fields))
-    Colorizer(PhotoOptions.of(**shared)).engine()  # says what computes; whatever is wrong is said before any work
+    colorizer = Colorizer(at_home(PhotoOptions.of(**shared), job))
+    colorizer.engine()  # says what computes; whatever is wrong is said before any work
     if options.codec is not None:
         require_settings(options.codec, options)
-    several = len(paths) > 1 or paths[0].is_dir()
+    several = may_be_several([*paths])
     tally = Tally()
+    items = find(paths, out, wanted)
+    outcomes = _one_by_one(items, options, job, console) if job.ray is None else _by_ray(items, options, job, console)
     try:
-        with open_report(job.report) as report:
-            for item in archive.find(paths, out, wanted):
-                with film_progress(console, item.source.name) as show:
-                    outcome = color_one(item, options, job.overwrite, show)
+        with open_report(job.report) as report, closing(outcomes):
+            for outcome in outcomes:
                 report(outcome)
                 tally.add(outcome)
                 if outcome.status == "done" or (outcome.status == "skipped" and not several):
@@ -54,47 +59,26 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
     return FAILED if tally.failed else 0
 
 
-def color_one(item: Item, options: FilmOptions, overwrite: bool, report: film.Report) -> Outcome:
-    """Color one film. Whatever is wrong with it is in the Outcome; nothing is raised."""
-    start = time.perf_counter()
-    path = str(item.source)
-    if item.unfit:
-        return Outcome(path, "skipped", item.unfit)
-    try:
-        target = result_path(item, options)
-        result = color_in_worker(item.source, target, options, overwrite=overwrite, report=report)
-    except VintageColorizerError as error:
-        seconds = round(time.perf_counter() - start, 3)
-        return Outcome(path, "failed", str(error), seconds=seconds, fatal=isinstance(error, DiskFullError))
-    if result.skipped:
-        return Outcome(path, "skipped", result.skipped, str(target))
-    return Outcome(
-        path,
-        "done",
-        "; ".join(result.notes),
-        str(target),
-        result.width,
-        result.height,
-        round(time.perf_counter() - start, 3),
-        result.look,
-        result.network,
-        result.render_factor,
-        result.chroma,
-    )
+def _one_by_one(
+    items: Iterable[Item], options: FilmOptions, job: JobOptions, console: Console
+) -> Generator[Outcome, None, None]:
+    """Color films one after the other, each in a process of its own."""
+    for item in items:
+        with film_progress(console, item.source.name) as show:
+            outcome = color_one(item, options, partial(color_in_worker, overwrite=job.overwrite, report=show))
+        yield outcome
 
 
-def result_path(item: Item, options: FilmOptions) -> Path:
-    """Where the result of an item goes: the source's container if that can be written, else Matroska."""
-    name = item.source.name
-    if item.name is not None:
-        name, addition = item.name, ""
-    else:
-        addition = "-color" if item.beside and options.preview is None else ""
-        if Path(name).suffix.lower() not in KINDS:
-            name += ".mkv"
-    addition += "-preview" if options.preview is not None and item.name is None else ""
-    ending = Path(name).suffix
-    return item.folder / archive.fitting_name(name.removesuffix(ending), addition + ending)
+def _by_ray(
+    items: Iterable[Item], options: FilmOptions, job: JobOptions, console: Console
+) -> Generator[Outcome, None, None]:
+    """Color films on a cluster, segment by segment, several at a time."""
+    assert job.ray is not None
+    ray_runner = require_ray()
+    from vintage_colorizer import ray_films
+
+    with ray_runner.started(job.ray), film_progress(console, "films") as show:
+        yield from ray_films.outcomes(items, options, job.overwrite, show)
 
 
 @contextmanager

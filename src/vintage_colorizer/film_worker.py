@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +24,10 @@ from typing import IO, Any
 from vintage_colorizer import errors
 from vintage_colorizer.errors import UnreadableError, VintageColorizerError
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.film import FilmResult, Progress, Report, color_film
+from vintage_colorizer.film import FilmResult, Progress, Report, color_film, throttled
 from vintage_colorizer.options import FilmOptions
 
 SILENCE = 300.0  # seconds without any progress after which a worker counts as hanging
-HEARTBEAT = 0.2  # seconds between lines about progress
 LAST_LINES = 5  # of what a crashed worker wrote to its standard error
 
 
@@ -148,7 +146,7 @@ def main() -> None:
         os.dup2(2, 1)
         job = json.loads(sys.stdin.readline())
         threading.Thread(target=_die_with_parent, daemon=True).start()
-        _say(out, _done(job, _reporter(out)))
+        _say(out, _done(job, throttled(lambda progress: _say(out, {"progress": asdict(progress)}))))
 
 
 def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -171,19 +169,6 @@ def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
         message = f"There is not enough memory for {job['source']}; close other programs or lower --render-factor."
         return {"error": "OutOfMemoryError", "message": message}
     return {"result": asdict(result)}
-
-
-def _reporter(out: IO[str]) -> Callable[[Progress], None]:
-    spoken, stage = 0.0, ""
-
-    def report(progress: Progress) -> None:
-        nonlocal spoken, stage
-        now = time.monotonic()
-        if now - spoken >= HEARTBEAT or progress.stage != stage or progress.done == progress.total:
-            spoken, stage = now, progress.stage
-            _say(out, {"progress": asdict(progress)})
-
-    return report
 
 
 def _say(out: IO[str], message: dict[str, Any]) -> None:

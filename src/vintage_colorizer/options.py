@@ -124,6 +124,11 @@ class JobOptions(BaseOptions):
     overwrite: bool = Field(False, description="Replace existing files that are not up-to-date results.")
     report: str | None = Field(None, description="Write one JSON line about each input to this file.")
     fail_fast: bool = Field(False, description="Stop at the first input that fails.")
+    ray: str | None = Field(
+        None,
+        min_length=1,
+        description="Work on this Ray cluster, such as HOST:6379 or auto; local starts one on this machine.",
+    )
 
 
 class EvaluateOptions(BaseOptions):
@@ -152,6 +157,11 @@ class EvaluateOptions(BaseOptions):
         None, ge=1, le=1024, description="Photos worked on at a time; all processors by default."
     )
     report: tuple[str, ...] = Field((), description="Write the figures to this .json, or with pictures to this .html.")
+    ray: str | None = Field(
+        None,
+        min_length=1,
+        description="Work on this Ray cluster, such as HOST:6379 or auto; local starts one on this machine.",
+    )
 
 
 class ServeOptions(BaseOptions):

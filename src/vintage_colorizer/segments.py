@@ -201,17 +201,16 @@ class Workspace:
         """Where the film is put together before it appears under its name."""
         return self.folder / f"joined{self.target.suffix}"
 
-    def open_path(self, segment: Segment) -> Path:
-        """Where a segment is written before it is finished."""
-        return self.folder / f"{segment.index:06d}.open.mkv"
+    def open_path(self, segment: Segment, attempt: str = "") -> Path:
+        """Where a segment is written before it is finished; attempts by several machines have names of their own."""
+        return self.folder / f"{segment.index:06d}.open{attempt}.mkv"
 
-    def finish(self, segment: Segment, facts: dict[str, Any]) -> None:
-        """Verify a segment just written and keep it.
+    def finish(self, segment: Segment, path: Path, facts: dict[str, Any]) -> None:
+        """Verify a segment just written to `path` and keep it.
 
         Raises:
             OutputError: it does not hold every frame once.
         """
-        path = self.open_path(segment)
         delay = inspect(path, segment)
         _flush_to_disk(path)
         kept = {"sha256": _sha256(path), "delay": delay, **facts}

@@ -1,0 +1,60 @@
+"""Many films: the name of each result, and what became of each; for films what `archive` is for photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vintage_colorizer.archive import fitting_name
+from vintage_colorizer.containers import KINDS
+from vintage_colorizer.errors import DiskFullError, VintageColorizerError
+from vintage_colorizer.film import FilmResult
+from vintage_colorizer.items import Item, Outcome, unfit_outcome
+from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.places import local
+
+ColorFilm = Callable[[Path, Path, FilmOptions], FilmResult]
+
+
+def color_one(item: Item, options: FilmOptions, color: ColorFilm) -> Outcome:
+    """Have one film colored by `color`. Whatever is wrong with it is in the Outcome; nothing is raised."""
+    start = time.perf_counter()
+    path = str(item.source)
+    if item.unfit:
+        return unfit_outcome(item)
+    try:
+        target = result_path(item, options)
+        result = color(local(item.source, "a film"), target, options)
+    except VintageColorizerError as error:
+        seconds = round(time.perf_counter() - start, 3)
+        return Outcome(path, "failed", str(error), seconds=seconds, fatal=isinstance(error, DiskFullError))
+    if result.skipped:
+        return Outcome(path, "skipped", result.skipped, str(target))
+    return Outcome(
+        path,
+        "done",
+        "; ".join(result.notes),
+        str(target),
+        result.width,
+        result.height,
+        round(time.perf_counter() - start, 3),
+        result.look,
+        result.network,
+        result.render_factor,
+        result.chroma,
+    )
+
+
+def result_path(item: Item, options: FilmOptions) -> Path:
+    """Where the result of an item goes: the source's container if that can be written, else Matroska."""
+    name = item.source.name
+    if item.name is not None:
+        name, addition = item.name, ""
+    else:
+        addition = "-color" if item.beside and options.preview is None else ""
+        if Path(name).suffix.lower() not in KINDS:
+            name += ".mkv"
+    addition += "-preview" if options.preview is not None and item.name is None else ""
+    ending = Path(name).suffix
+    return local(item.folder, "a film's result") / fitting_name(name.removesuffix(ending), addition + ending)

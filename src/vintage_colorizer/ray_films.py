@@ -1,0 +1,184 @@
+"""Films on a Ray cluster: each film is a task that scans, hands its segments out as tasks of their own, and joins.
+
+A task that waits for others gives its processor back, so one film uses many machines and many films share them.
+A segment depends on its plan alone, so its bytes are those of a run without Ray on the same type of machine. All
+machines must see films and results at the same paths: that is where segments wait to be joined.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError, RayTaskError
+
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.errors import OutputError, UnreadableError
+from vintage_colorizer.film import Frames, Progress, Report, color_film, color_segment, disk_errors, throttled
+from vintage_colorizer.film_archive import color_one
+from vintage_colorizer.items import Item, Outcome, unfit_outcome
+from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.ray_runner import CRASHES, processors
+from vintage_colorizer.runners import Known, Task
+from vintage_colorizer.segments import Plan, Segment, Workspace
+
+HEARTBEAT = 0.5  # seconds between looks at how far films are
+DEFAULT_THREADS = 1  # of a segment: many side by side are faster than few with many threads
+
+
+def outcomes(
+    items: Iterable[Item], options: FilmOptions, overwrite: bool, report: Report
+) -> Generator[Outcome, None, None]:
+    """Color films on the cluster this process is connected to, yielding outcomes as they come.
+
+    `report` is told how far all of them are together. When the consumer stops or is interrupted, the tasks
+    are cancelled; finished segments are kept.
+    """
+    options = options.replace(threads=options.threads or DEFAULT_THREADS)
+    board = ray.remote(num_cpus=0)(_Board).remote()
+    task = ray.remote(num_cpus=1, max_retries=0)(_color_film)
+    start = partial(task.remote, options=options, overwrite=overwrite, board=board)
+    tasks = (Known(unfit_outcome(item)) if item.unfit else item for item in items)
+    for item, answer in _finish_all(tasks, start, processors(), partial(_show, board, report)):
+        if isinstance(answer, RayError):
+            reason = f"{item.source} brought its process down twice, so it is left out; it may be damaged."
+            yield Outcome(str(item.source), "failed", reason, crashed=True)
+        else:
+            yield answer
+
+
+class _Board:
+    """Where films tell how far they are."""
+
+    def __init__(self) -> None:
+        self._films: dict[str, Progress] = {}
+
+    def put(self, film: str, progress: Progress) -> None:
+        """Note how far a film is."""
+        self._films[film] = progress
+
+    def sum(self) -> Progress | None:
+        """How far all films are that were begun."""
+        known = [one for one in self._films.values() if one.stage != "scanning" and one.total is not None]
+        if not known:
+            return next(iter(self._films.values()), None)
+        total = sum(one.total or 0 for one in known)
+        return Progress("coloring", sum(one.done for one in known), total, sum(one.shots for one in known))
+
+
+def _show(board: Any, report: Report) -> None:
+    progress = ray.get(board.sum.remote())
+    if progress is not None:
+        report(progress)
+
+
+def _color_film(item: Item, *, options: FilmOptions, overwrite: bool, board: Any) -> Outcome:
+    """Color a film, its segments elsewhere."""
+    if isinstance(item.source, Path) and not item.source.exists():
+        return Outcome(str(item.source), "failed", _unshared(item.source))
+
+    def color(source: Path, target: Path, options: FilmOptions) -> Any:
+        report = throttled(lambda progress: board.put.remote(str(source), progress))
+        colorizer = _colorizer(options.device, options.threads)
+        return color_film(
+            source,
+            target,
+            colorizer,
+            options,
+            overwrite=overwrite,
+            report=report,
+            color_segments=_color_elsewhere,
+        )
+
+    return color_one(item, options, color)
+
+
+@lru_cache(maxsize=1)
+def _colorizer(device: str, threads: int | None) -> Colorizer:
+    """One for each process: the network is loaded once."""
+    return Colorizer(device=device, threads=threads)
+
+
+def _unshared(path: Path) -> str:
+    return (
+        f"The machine {platform.node()} does not see {path}; on a cluster, films and results must lie in folders "
+        "that all machines share, under the same paths."
+    )
+
+
+def _color_elsewhere(
+    plan: Plan, segments: Sequence[Segment], workspace: Workspace, colorizer: Colorizer, frames: Frames
+) -> None:
+    """Color segments as tasks of the cluster."""
+    threads = plan.encoding.threads
+    shared = ray.put(plan)
+    gpus = int(plan.options.device == "cuda")
+    task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_color_segment)
+    start = lambda segment: task.remote(shared, segment, str(workspace.target.absolute()))  # noqa: E731
+    for segment, answer in _finish_all(segments, start, 2 * max(1, processors() // threads)):
+        if isinstance(answer, RayError):
+            frames_named = f"frames {segment.start} to {segment.stop - 1}"
+            raise UnreadableError(f"{plan.source.path} crashed the decoder or encoder twice at {frames_named}.")
+        frames(segment.stop - segment.start)
+
+
+def _color_segment(plan: Plan, segment: Segment, target: str) -> None:
+    """Color and keep one segment."""
+    workspace = Workspace(Path(target))
+    for path in (Path(plan.source.path), workspace.folder):
+        if not path.exists():
+            raise OutputError(_unshared(path))
+    path = workspace.open_path(segment, f"-{platform.node()}-{os.getpid()}")
+    colorizer = _colorizer(plan.options.device, plan.encoding.threads)
+    with disk_errors(workspace):
+        made = color_segment(plan, segment, path, colorizer, lambda: None)
+        workspace.finish(segment, path, made)
+
+
+def _finish_all(
+    tasks: Iterable[Task | Known[Any]],
+    start: Callable[[Task], Any],
+    limit: int,
+    look: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Any, Any]]:
+    """Start a Ray task for each of ours, `limit` at a time, and yield their answers as they come.
+
+    One whose process dies is started again; if that dies too, its answer is the RayError. The loss of a
+    machine does not count. `look` is called again and again meanwhile. At an error all are cancelled.
+    """
+    waiting = iter(tasks)
+    running: dict[Any, Task] = {}
+    crashes: Counter[Task] = Counter()
+    try:
+        while True:
+            while len(running) < limit and (task := next(waiting, None)) is not None:
+                if isinstance(task, Known):
+                    yield task, task.result
+                else:
+                    running[start(task)] = task
+            if not running:
+                return
+            ready, _ = ray.wait(list(running), timeout=HEARTBEAT)
+            look()
+            for reference in ready:
+                begun = running.pop(reference)
+                try:
+                    answer = ray.get(reference)
+                except RayTaskError as error:
+                    raise error.cause from error
+                except RayError as error:
+                    crashes[begun] += not isinstance(error, (NodeDiedError, LocalRayletDiedError))
+                    if crashes[begun] < CRASHES:
+                        running[start(begun)] = begun
+                        continue
+                    answer = error
+                yield begun, answer
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
