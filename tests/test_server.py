@@ -82,7 +82,7 @@ def test_the_answer_is_that_of_the_library(server: Running, colorizer: Colorizer
     assert np.array_equal(picture(answer), colorizer.photo(source, **options).pixels)
     used = json.loads(answer.headers["x-options"])
     assert options.items() <= used.items()
-    assert (used["format"], used["vividness"], used["network"]) == ("png", 0.85, "compact")
+    assert (used["format"], used["vividness"], used["network"]) == ("png", 0.6, "compact")
 
 
 def test_a_form_with_one_file_works_too_and_its_name_is_never_used(server: Running) -> None:
