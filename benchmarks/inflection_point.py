@@ -27,7 +27,7 @@ from vintage_colorizer.training.feed import HELD_OUT
 from vintage_colorizer.training.generators import Painter, build_painter, luma_of
 from vintage_colorizer.training.inflection import CHUNK, Describer, Figures, Watch, draw_curves, measure
 from vintage_colorizer.training.losses import denormalize
-from vintage_colorizer.training.recipe import Generator, Recipe, load_recipe
+from vintage_colorizer.training.recipe import Generator, Inflection, Recipe, load_recipe
 
 SIDE = 96  # pixels at which the oracle looks
 PHOTOS = 128  # that it looks at
@@ -46,7 +46,7 @@ def main() -> None:
         steps = steps_of(run)[: len(seen)]
         best = int(np.argmin([row["distance"] for row in known]))
         fixed = steps[best] if fixed is None else fixed
-        kept, stopped = replay(seen, recipe)
+        kept, stopped = replay(seen)
         chosen = {
             "never starting": 0,
             "rule": kept,
@@ -79,9 +79,9 @@ def steps_of(run: Path) -> list[int]:
     return [line["step"] for line in lines if line["tag"] == "gan-1/held-out"]
 
 
-def replay(seen: Rows, recipe: Recipe) -> tuple[int, int]:
-    """The measurement whose generator the rule keeps, and the one at which it stops."""
-    watch = Watch(recipe.inflection)
+def replay(seen: Rows) -> tuple[int, int]:
+    """The measurement whose generator the rule of today keeps, and the one at which it stops."""
+    watch = Watch(Inflection())
     for row in seen:
         watch.see(row)
         if watch.turned():
