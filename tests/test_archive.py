@@ -306,12 +306,16 @@ def test_names_of_a_huge_folder_are_streamed(tmp_path: Path) -> None:
         (tmp_path / str(folder)).mkdir()
         for number in range(500):
             (tmp_path / str(folder) / f"{number}.jpg").touch()
-    tracemalloc.start()
-    count = sum(1 for _ in find([tmp_path], None))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert count == 10_000
-    assert peak < 500_000  # bytes; a list of 10,000 paths would need several megabytes
+
+    def peak() -> int:
+        tracemalloc.start()
+        assert sum(1 for _ in find([tmp_path], None)) == 10_000
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    # Now and then Python enlarges its own table of the strings that paths consist of, which counts as well.
+    assert min(peak() for _ in range(3)) < 500_000  # bytes; a list of 10,000 paths would need several megabytes
 
 
 def test_fail_fast_and_full_disks_stop_the_run() -> None:

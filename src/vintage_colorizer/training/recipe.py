@@ -152,9 +152,9 @@ class Inflection:
     every: float = _within(0.001, 1e-6, 100)  # of the photos between two measurements
     photos: int = _within(64, 2, 10000)  # held-out photos measured
     extractor: str = "tf_efficientnet_lite2"  # not the one of the loss, which the generator has learned to please
-    patience: int = _within(16, 1, 1000)  # measurements without a better one before stopping
+    patience: int = _within(8, 1, 1000)  # measurements without a better one before stopping
     orange: float = _within(4.0, 0, 180)  # Lab units that skin may be more orange than in the photos
-    disagreement: float = _within(1.5, 1, 100)  # how much renders at two sizes may come to differ, as a factor
+    disagreement: float = _within(2.0, 1, 100)  # how much renders at two sizes may come to differ, as a factor
     stop: bool = True  # False measures on to the end, and still keeps the best
     keep: bool = False  # every generator measured stays in checkpoints/, to choose by eye; 10 MB each, or 100 to 800
 
