@@ -115,7 +115,8 @@ def test_films(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert "Finished segments are kept" in finish(process, 130)
     assert list(kept.glob("0*.json"))
-    assert "2 colored, 0 skipped, 0 failed" in finish(start(*words))
+    done = len(list((tmp_path / "out").glob("*.mkv")))  # the interrupt may come after one of them
+    assert f"{2 - done} colored, {done} skipped, 0 failed" in finish(start(*words))
     for name in ("one.mkv", "two.mkv"):
         assert len(frames_of(tmp_path / "out" / name)) == 40
 
