@@ -221,6 +221,18 @@ def test_every_measured_generator_can_be_kept(photos: Path, tmp_path: Path) -> N
     assert any(same)
 
 
+@pytest.mark.parametrize("anchor", ["gan.error_weight=10", "losses.consistency=10"])
+def test_anchors_steer_the_gan_phase(photos: Path, tmp_path: Path, anchor: str) -> None:
+    common = ("pretrain=[]", "critic.phases=[]", "gan.rate=1e-3", "gan.threshold=100", "run.checkpoint_every=1")
+    free, held = tmp_path / "free", tmp_path / "held"
+    for out, more in ((free, ()), (held, (anchor,))):
+        with pytest.raises(Stopped):
+            go(photos, out, *common, *more, stop_at=2)  # the critic's turn, then the generator's
+    first, second = (torch.load(out / "last.pt", weights_only=True) for out in (free, held))
+    assert all(torch.equal(first["critic"][key], value) for key, value in second["critic"].items())
+    assert not torch.equal(first["generator"]["head.weight"], second["generator"]["head.weight"])
+
+
 def test_the_gan_phase_trains_only_the_decoder_and_batch_norm(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         go(photos, tmp_path / "run", "pretrain=[]", "critic.phases=[]", "gan.rate=1e-3", stop_at=4)
