@@ -24,7 +24,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"  # written last, so that an interrupted set-up is done again
 PROGRAMS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
-OLDEST = (3, 10)
+OLDEST = (3, 11)
 
 
 def main(arguments: list[str]) -> int:
@@ -105,7 +105,7 @@ def read_stamp() -> dict[str, Any]:
 def make_venv() -> None:
     """Make an empty virtual environment, or say in one sentence what is in the way."""
     if sys.version_info < OLDEST:
-        sys.exit(f"Python {sys.version.split()[0]} is too old; run this with Python 3.10 or newer.")
+        sys.exit(f"Python {sys.version.split()[0]} is too old; run this with Python 3.11 or newer.")
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             sys.exit(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from vintage_colorizer.architectures.compact import CompactContract, build_compact, load_compact, read_compact
-from vintage_colorizer.architectures.contract import export_onnx
+from vintage_colorizer.networks.architectures.compact import CompactContract, build_compact, load_compact, read_compact
+from vintage_colorizer.networks.architectures.contract import export_onnx
 
 VERSION = "0.3"
 

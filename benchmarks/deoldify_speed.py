@@ -122,9 +122,9 @@ def prepare(look: str) -> None:
     from safetensors import safe_open
     from safetensors.torch import load_file
 
-    from vintage_colorizer import weights
-    from vintage_colorizer.architectures import build_contract
-    from vintage_colorizer.architectures.contract import export_onnx
+    from vintage_colorizer.networks import weights
+    from vintage_colorizer.networks.architectures import build_contract
+    from vintage_colorizer.networks.architectures.contract import export_onnx
 
     path = weights.home() / f"{look}.pth"
     path.parent.mkdir(exist_ok=True)
@@ -153,9 +153,9 @@ def original(look: str) -> Any:
     """The generator as it was trained, run plainly."""
     import torch
 
-    from vintage_colorizer import weights
-    from vintage_colorizer.architectures import build_generator
-    from vintage_colorizer.architectures.contract import DeoldifyContract
+    from vintage_colorizer.networks import weights
+    from vintage_colorizer.networks.architectures import build_generator
+    from vintage_colorizer.networks.architectures.contract import DeoldifyContract
 
     torch.set_num_threads(THREADS)
     with torch.device("meta"):
@@ -172,9 +172,10 @@ def original(look: str) -> Any:
 
 def engine(look: str, mode: str) -> Any:
     """One of our engines; bfloat16 is PyTorch's autocast around the torch engine's network."""
-    from vintage_colorizer import Colorizer, weights
-    from vintage_colorizer.checkpoints import sha256_of
-    from vintage_colorizer.engines import OnnxEngine
+    from vintage_colorizer import Colorizer
+    from vintage_colorizer.files import sha256_of
+    from vintage_colorizer.networks import weights
+    from vintage_colorizer.networks.engines import OnnxEngine
 
     if mode == "onnx plain":
         path = weights.home() / f"{look}-plain.onnx"

@@ -25,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from vintage_colorizer import catalog, color, metrics
-from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import Colorizer, eight_bit, propose_batch, settings_of
+from vintage_colorizer import color, metrics
+from vintage_colorizer.color import Floats, eight_bit
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.networks import catalog
+from vintage_colorizer.networks.inference import propose_batch, settings_of
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.stability import REACH, Moment, calm, fade_extremes, moved
 

@@ -16,8 +16,9 @@ from PIL import Image
 
 from clusters import s3_server
 from fill_rule import filled, key_table
-from vintage_colorizer import Colorizer, weights
+from vintage_colorizer import Colorizer
 from vintage_colorizer.film import FilmResult, color_film
+from vintage_colorizer.networks import weights
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.runners import require_ray
 
@@ -105,6 +106,8 @@ def color(colorizer: Colorizer, tmp_path: Path) -> Any:
         given = {"codec": "ffv1" if name.endswith("mkv") else None, "threads": 1, "render_factor": 7, **settings}
         options = FilmOptions.of(**given)
         target = tmp_path / "results" / name
-        return target, color_film(source, target, colorizer, options, overwrite=False, report=lambda progress: None)
+        return target, color_film(
+            source, target, colorizer.networks, options, overwrite=False, report=lambda progress: None
+        )
 
     return run

@@ -19,8 +19,8 @@ from fill_rule import filled, key_table
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from vintage_colorizer import checkpoints  # noqa: E402
 from vintage_colorizer.errors import MissingError, WeightsError  # noqa: E402
+from vintage_colorizer.networks import checkpoints  # noqa: E402
 
 SHAPES = key_table("artistic")
 

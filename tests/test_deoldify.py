@@ -14,11 +14,11 @@ pytest.importorskip("torchvision")
 
 from torch import nn  # noqa: E402
 
-from vintage_colorizer.architectures import build_critic, build_generator  # noqa: E402
-from vintage_colorizer.architectures.fold import fold  # noqa: E402
-from vintage_colorizer.architectures.layers import SelfAttention  # noqa: E402
-from vintage_colorizer.architectures.tiled import TiledDeoldify  # noqa: E402
 from vintage_colorizer.errors import OptionError  # noqa: E402
+from vintage_colorizer.networks.architectures import build_critic, build_generator  # noqa: E402
+from vintage_colorizer.networks.architectures.fold import fold  # noqa: E402
+from vintage_colorizer.networks.architectures.layers import SelfAttention  # noqa: E402
+from vintage_colorizer.networks.architectures.tiled import TiledDeoldify  # noqa: E402
 
 TOLERANCE = 5e-5
 

@@ -14,10 +14,10 @@ import pytest
 
 pytest.importorskip("filelock")
 
-from vintage_colorizer import download as module
-from vintage_colorizer.catalog import Remote
-from vintage_colorizer.download import download
 from vintage_colorizer.errors import MissingError, OutputError
+from vintage_colorizer.networks import download as module
+from vintage_colorizer.networks.catalog import Remote
+from vintage_colorizer.networks.download import download
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

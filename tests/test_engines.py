@@ -15,9 +15,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vintage_colorizer import catalog
-from vintage_colorizer.engines import PROVIDERS, NetworkInfo, OnnxEngine, unused_gpu
 from vintage_colorizer.errors import EngineError, MissingError, OptionError, WeightsError
+from vintage_colorizer.networks import catalog
+from vintage_colorizer.networks.engines import PROVIDERS, NetworkInfo, OnnxEngine, unused_gpu
 
 EMBEDDED = catalog.NETWORKS["compact"]
 METADATA = {
@@ -185,7 +185,7 @@ def test_out_of_memory_says_so() -> None:
     program = """
 import resource, numpy as np
 from vintage_colorizer import catalog
-from vintage_colorizer.engines import OnnxEngine
+from vintage_colorizer.networks.engines import OnnxEngine
 from vintage_colorizer.errors import OutOfMemoryError
 engine = OnnxEngine(catalog.NETWORKS["compact"].path, threads=1)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from training_photos import write_photos
-from vintage_colorizer import Colorizer, catalog, metrics
+from vintage_colorizer import Colorizer, metrics
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.evaluate import (
     GREY,
@@ -29,6 +29,7 @@ from vintage_colorizer.evaluate import (
     tasks,
 )
 from vintage_colorizer.evaluate_report import as_html, as_json
+from vintage_colorizer.networks import catalog
 from vintage_colorizer.options import EvaluateOptions
 from vintage_colorizer.sources import Source, open_source
 

@@ -188,12 +188,12 @@ def moving(index: int, height: int, width: int) -> Any:
 def test_a_segment_is_a_pure_function_of_plan_and_range(colorizer: Colorizer, tmp_path: Path) -> None:
     source = make_film(tmp_path / "in.mkv", codec="libx264", rate=4, frames=100, options={"g": "30"})
     options = FilmOptions.of(threads=2, render_factor=7)
-    plan = make_plan(source, colorizer, options, "h264", "", 2, lambda now: None)
+    plan = make_plan(source, colorizer.networks, options, "h264", "", 2, lambda now: None)
     assert len(plan.segments) == 3
     assert Plan.of_json(plan.to_json()) == plan
     last = plan.segments[2]
     for name in ("one", "other"):
-        color_segment(plan, last, tmp_path / name, colorizer, lambda: None)
+        color_segment(plan, last, tmp_path / name, colorizer.networks, lambda: None)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     whole = Segment(0, 0, 100)
     engine = colorizer.engine(options)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from vintage_colorizer.architectures.compact import color_bins
 from vintage_colorizer.errors import MissingError, OptionError
+from vintage_colorizer.networks.architectures.compact import color_bins
 from vintage_colorizer.training import losses
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from fill_rule import DATA, filled, key_table
 from original_path import Bytes, Stages, original_path, with_luma_of
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.colorizer import propose
+from vintage_colorizer.networks.inference import propose
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -30,7 +30,7 @@ def reference() -> Any:
 
 @pytest.fixture(scope="module")
 def generator() -> Any:
-    from vintage_colorizer.architectures import build_generator
+    from vintage_colorizer.networks.architectures import build_generator
 
     with torch.device("meta"):
         network = build_generator("artistic")

@@ -69,7 +69,7 @@ def test_films_are_the_same_bytes_as_without_ray(films: Path, colorizer: Coloriz
     assert seen and seen[-1].total == 75
     for name in ("one.mkv", "two.mkv"):
         here = tmp_path / "here" / name
-        color_film(films / name, here, colorizer, OPTIONS, overwrite=False, report=lambda now: None)
+        color_film(films / name, here, colorizer.networks, OPTIONS, overwrite=False, report=lambda now: None)
         assert packets(tmp_path / "out" / name) == packets(here)
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
     assert {one.reason for one in color(films, tmp_path / "out").values() if one.status == "skipped"} == {"done before"}

@@ -13,7 +13,7 @@ import pytest
 
 from servers import Running, running
 from test_server import PHOTO, refused
-from vintage_colorizer.colorizer import propose
+from vintage_colorizer.networks.inference import propose
 
 
 @pytest.fixture

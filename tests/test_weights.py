@@ -15,10 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from vintage_colorizer import Colorizer, catalog, weights
-from vintage_colorizer.catalog import Remote
+from vintage_colorizer import Colorizer
 from vintage_colorizer.cli import _exit_code, app
 from vintage_colorizer.errors import MissingError, OptionError, OutputExistsError, WeightsError
+from vintage_colorizer.networks import catalog, weights
+from vintage_colorizer.networks.catalog import Remote
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")

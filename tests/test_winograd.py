@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from vintage_colorizer.architectures.winograd import CHUNK, Map, convolve, transform, transforms  # noqa: E402
+from vintage_colorizer.networks.architectures.winograd import CHUNK, Map, convolve, transform, transforms  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer, Source, fingerprint, settings_of
+from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source, fingerprint
 from vintage_colorizer.encoders import NAMES, SUFFIXES
 from vintage_colorizer.errors import (
     DiskFullError,
@@ -32,6 +32,8 @@ from vintage_colorizer.errors import (
 )
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.items import Item, Outcome, unfit_outcome
+from vintage_colorizer.networks.catalog import PHOTO_LOOK
+from vintage_colorizer.networks.inference import settings_of
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Header, output_format, probe
 from vintage_colorizer.places import Url, describe, exists, fetch, write_bytes
@@ -222,7 +224,7 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
 
 def expected_fingerprint(identity: str, colorizer: Colorizer, options: PhotoOptions) -> str:
     """The fingerprint in the result of a file with that size and time."""
-    look, network = options.look or DEFAULT_LOOK, colorizer.engine(options).info
+    look, network = options.look or PHOTO_LOOK, colorizer.engine(options).info
     return fingerprint(identity, options, look, settings_of(options, look, network), network)
 
 

@@ -302,7 +302,7 @@ def weights_export(
     file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
 ) -> None:
     """Write a network as one self-contained ONNX file, for --weights here or for other programs."""
-    from vintage_colorizer import weights
+    from vintage_colorizer.networks import weights
 
     weights.export(name, file)
 

@@ -219,3 +219,14 @@ def hue_share(chroma: Floats) -> float:
     histogram, _ = np.histogram(degrees, bins=72, range=(-180, 180), weights=lengths)
     window = sum(np.roll(histogram, shift) for shift in range(-3, 3))  # 6 bins of 5 degrees
     return float(np.max(window) / lengths.sum())
+
+
+def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
+    """The same picture with 256 levels."""
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels, dtype=np.uint8)
+    result = np.empty(pixels.shape, dtype=np.uint8)
+    for top, bottom in bands(*pixels.shape[:2]):  # the steps between never exist at full size
+        unit = np.clip(pixels[top:bottom] / np.float32(full_scale(pixels.dtype)), 0, 1)
+        result[top:bottom] = unit * 255 + np.float32(0.5)
+    return result

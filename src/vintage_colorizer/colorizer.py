@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,21 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from vintage_colorizer import catalog, color, weights
-from vintage_colorizer.catalog import LookSettings
-from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.engines import (
+from vintage_colorizer import color
+from vintage_colorizer.color import Floats, Pixels, eight_bit
+from vintage_colorizer.errors import OutputExistsError
+from vintage_colorizer.networks.catalog import PHOTO_LOOK, LookSettings
+from vintage_colorizer.networks.engines import (
     Engine,
     NetworkInfo,
-    OnnxEngine,
-    TorchEngine,
-    describe_hardware,
-    unused_gpu,
 )
-from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
+from vintage_colorizer.networks.inference import (
+    LITTLE_COLOR,
+    LITTLE_COLOR_NOTE,
+    Networks,
+    settings_of,
+    small_luma,
+)
 from vintage_colorizer.options import MACHINE_FIELDS, ColorOptions, FilmOptions, Look, PhotoOptions
 from vintage_colorizer.photos import (
     Disclosure,
@@ -43,19 +44,13 @@ from vintage_colorizer.photos import (
     read_photo,
     write_photo,
 )
-from vintage_colorizer.weights import LocalNetwork
 
 if TYPE_CHECKING:
     from vintage_colorizer.film import FilmFrame, FilmResult, Progress
 
 log = logging.getLogger("vintage_colorizer")
 
-DEFAULT_LOOK: Look = "stable"
-LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
-LITTLE_COLOR_NOTE = "little color: try another look, render factor or vividness"
 ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
-AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
-LOWEST_FACTOR = 7
 
 
 @dataclass(frozen=True)
@@ -199,8 +194,7 @@ class Colorizer:
     def __init__(self, options: PhotoOptions | None = None, **settings: Any) -> None:
         """Remember the defaults; nothing is loaded yet."""
         self.options = (options or PhotoOptions()).replace(**settings)
-        self._engines: dict[tuple[str | int | None, ...], Engine] = {}
-        self._lock = threading.Lock()
+        self.networks = Networks()
 
     def __reduce__(self) -> tuple[type[Colorizer], tuple[PhotoOptions]]:
         """Sent to another process, it loads its networks there."""
@@ -232,20 +226,20 @@ class Colorizer:
     def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
         engine = self.engine(options)
-        look = options.look or DEFAULT_LOOK
+        look = options.look or PHOTO_LOOK
         settings = settings_of(options, look, engine.info)
-        chroma, factor, notes = self._propose(photo.pixels, engine, options, settings)
+        proposal = self.networks.propose(photo.pixels, options, settings)
         return ColorizedPhoto(
             photo=photo,
-            chroma=chroma,
-            luma=small_luma(photo.pixels, *chroma.shape[:2]),
+            chroma=proposal.chroma,
+            luma=small_luma(photo.pixels, *proposal.chroma.shape[:2]),
             options=options,
             look=look,
             settings=settings,
             network=engine.info,
-            render_factor=factor,
+            render_factor=proposal.render_factor,
             source=source or Source.of_pixels(photo.pixels),
-            notes=notes,
+            notes=proposal.notes,
         )
 
     def chroma(self, luma: Floats, **settings: Any) -> Floats:
@@ -260,8 +254,8 @@ class Colorizer:
         """
         options = self.options.replace(**settings)
         engine = self.engine(options)
-        look_settings = settings_of(options, options.look or DEFAULT_LOOK, engine.info)
-        chroma, _, _ = self._propose(luma, engine, options, look_settings)
+        look_settings = settings_of(options, options.look or PHOTO_LOOK, engine.info)
+        chroma = self.networks.propose(luma, options, look_settings).chroma
         saturation = options.saturation * look_settings.saturation
         small = small_luma(luma, *chroma.shape[:2])
         return color.upsample(color.adjust(chroma, small, saturation, options.warmth), *luma.shape)
@@ -307,7 +301,7 @@ class Colorizer:
         """
         from vintage_colorizer.film import film_frames
 
-        return film_frames(Path(source), self, self._film_options(options, settings))
+        return film_frames(Path(source), self.networks, self._film_options(options, settings))
 
     def _film_options(self, options: FilmOptions | None, settings: dict[str, Any]) -> FilmOptions:
         shared = self.options.model_dump(include=set(ColorOptions.model_fields))
@@ -315,137 +309,7 @@ class Colorizer:
 
     def engine(self, options: ColorOptions | None = None) -> Engine:
         """Return the engine these options ask for, loading it the first time."""
-        options = options or self.options
-        look = None if options.weights or options.network == "compact" else options.look or DEFAULT_LOOK
-        key = (options.weights or options.network, look, options.engine, options.device, options.threads)
-        with self._lock:
-            if key not in self._engines:
-                engine = load_engine(options)
-                self._engines[key] = engine
-                log.info("Coloring with %s.", describe_hardware(engine))
-                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
-                    log.warning("%s", advice)
-            return self._engines[key]
-
-    def _propose(
-        self, pixels: Pixels, engine: Engine, options: ColorOptions, settings: LookSettings
-    ) -> tuple[Floats, int, tuple[str, ...]]:
-        """Small chroma, the render factor it was made at, and notes on what memory forced."""
-        wanted = options.render_factor or settings.render_factor
-        notes: list[str] = []
-        if wanted == "auto":
-            try:
-                return (*choose_render_factor(engine, pixels, settings), ())
-            except OutOfMemoryError as error:
-                notes.append("not enough memory to compare render factors")
-                log.warning("%s", error)
-                wanted = settings.render_factor
-        for factor in _ladder(wanted):
-            try:
-                return propose(engine, pixels, factor, settings.vividness), factor, tuple(notes)
-            except OutOfMemoryError as error:
-                notes.append(f"not enough memory at render factor {factor}")
-                log.warning("%s", error)
-        if engine.device == "cpu":
-            raise OutOfMemoryError(f"There is not enough memory for {engine.info.name} even at render factor {factor}.")
-        cpu = self.engine(options.replace(device="cpu"))
-        notes.append("the processor was used, as the GPU has too little memory")
-        return propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes)
-
-
-def load_engine(options: ColorOptions) -> Engine:
-    """Load the network these options ask for into the engine they ask for.
-
-    Raises:
-        MissingError: the network or a package is not here.
-        WeightsError: the network file is damaged or is none.
-        OptionError: the engine cannot run this network, or the device is not there.
-    """
-    if options.weights:
-        network = LocalNetwork(Path(options.weights))
-    else:
-        network = weights.find(options.network, options.look or DEFAULT_LOOK)
-    if options.engine != "torch":
-        return OnnxEngine(
-            network.path,
-            sha256=network.sha256,
-            tensors=network.tensors,
-            device=options.device,
-            threads=options.threads,
-        )
-    if network.tensors is None and network.path.suffix != ".safetensors":
-        raise OptionError(f"The torch engine cannot run {network.path.name}; leave out --engine.")
-    return TorchEngine(network.tensors or network.path, device=options.device, threads=options.threads)
-
-
-def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
-    """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    height, width = engine.info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
-    return np.asarray(propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0])
-
-
-def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
-    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
-    height, width = lumas.shape[1:]
-    multiple, stride = engine.info.multiple, engine.info.stride
-    padded = np.pad(lumas, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
-    chroma = engine.chroma(padded[:, None], vividness)
-    return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
-
-
-def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
-    """Render at several sizes and keep the one the others agree with most.
-
-    A wrong color, such as a hand left grey, is usually wrong at one size and right at the rest, so
-    the proposal nearest to the mean of all is the safest. `benchmarks/render_factor.py` judges it.
-    """
-    factors = sorted({min(64, max(LOWEST_FACTOR, round(step * settings.render_factor))) for step in AUTO_STEPS})
-    proposals = []
-    for factor in factors:
-        try:
-            proposals.append(propose(engine, pixels, factor, settings.vividness))
-        except OutOfMemoryError:
-            if not proposals:
-                raise
-            break
-    height, width = proposals[0].shape[:2]
-    comparable = np.stack([color.upsample(one, height, width) for one in proposals])
-    distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(np.argmin(distances))
-    return proposals[best], factors[best]
-
-
-def settings_of(options: ColorOptions, look: Look, info: NetworkInfo) -> LookSettings:
-    """The look's settings with this network, overridden by the options.
-
-    Raises:
-        OptionError: vividness is asked of a network that has no such input.
-    """
-    plain = LookSettings(render_factor=info.render_factor, vividness=None)
-    settings = catalog.LOOKS.get((info.network, look), plain)
-    if options.vividness is None:
-        return settings
-    if not info.has_vividness:
-        raise OptionError(f"The network {info.name} has no vividness; use --saturation instead.")
-    return dataclasses.replace(settings, vividness=options.vividness)
-
-
-def small_luma(pixels: Pixels, height: int, width: int) -> Floats:
-    """Luma of the picture shrunk (or enlarged) to height x width, float32, 0..1: what a network sees."""
-    image = Image.fromarray(eight_bit(pixels))
-    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return color.luma(np.asarray(small))
-
-
-def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
-    """The same picture with 256 levels."""
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels, dtype=np.uint8)
-    result = np.empty(pixels.shape, dtype=np.uint8)
-    for top, bottom in color.bands(*pixels.shape[:2]):  # the steps between never exist at full size
-        unit = np.clip(pixels[top:bottom] / np.float32(color.full_scale(pixels.dtype)), 0, 1)
-        result[top:bottom] = unit * 255 + np.float32(0.5)
-    return result
+        return self.networks.engine(options or self.options)
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
@@ -453,11 +317,3 @@ def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookS
     shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _ladder(render_factor: int) -> list[int]:
-    """The factor asked for, then smaller ones to fall back to when memory is short."""
-    steps = [render_factor]
-    while steps[-1] > LOWEST_FACTOR:
-        steps.append(max(LOWEST_FACTOR, steps[-1] * 3 // 4))
-    return steps

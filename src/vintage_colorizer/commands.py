@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from vintage_colorizer import __version__, archive, weights
+from vintage_colorizer import __version__, archive
 from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
 from vintage_colorizer.encoders import NAMES
-from vintage_colorizer.engines import describe_hardware, unused_gpu
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.items import Item, Outcome, find, is_result_folder, may_be_several
+from vintage_colorizer.networks import weights
+from vintage_colorizer.networks.engines import describe_hardware, unused_gpu
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
 from vintage_colorizer.places import Place, Url, is_folder, place

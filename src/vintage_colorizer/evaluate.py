@@ -18,11 +18,13 @@ import numpy as np
 
 from vintage_colorizer import __version__, color, metrics, pans
 from vintage_colorizer.bootstrap import COVERAGE, Bootstrap, Interval
-from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import DEFAULT_LOOK, LOWEST_FACTOR, ColorizedPhoto, Colorizer, eight_bit, settings_of
+from vintage_colorizer.color import Floats, eight_bit
+from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.extractor import EXTRACTOR, SIDE, Extractor
 from vintage_colorizer.metrics import RGB
+from vintage_colorizer.networks.catalog import PHOTO_LOOK
+from vintage_colorizer.networks.inference import LOWEST_FACTOR, settings_of
 from vintage_colorizer.options import EvaluateOptions, PhotoOptions
 from vintage_colorizer.photos import Photo, read_photo
 from vintage_colorizer.runners import open_runner
@@ -142,7 +144,7 @@ def evaluate(
     rows = contenders(options)
     colorizer = Colorizer()
     for row in rows:
-        settings_of(row.options, row.options.look or DEFAULT_LOOK, colorizer.engine(row.options).info)
+        settings_of(row.options, row.options.look or PHOTO_LOOK, colorizer.engine(row.options).info)
     extractor = find_extractor(options)
     work = partial(measure, source=source, rows=rows, colorizer=colorizer, extractor=extractor)
     records: list[PhotoRecord] = []
@@ -186,7 +188,7 @@ def find_extractor(options: EvaluateOptions) -> Extractor | None:
 def describe_row(row: Contender, colorizer: Colorizer) -> str:
     """Which network a row stands for, and its settings."""
     info = colorizer.engine(row.options).info
-    settings = settings_of(row.options, row.options.look or DEFAULT_LOOK, info)
+    settings = settings_of(row.options, row.options.look or PHOTO_LOOK, info)
     vividness = "" if settings.vividness is None else f", vividness {settings.vividness:g}"
     factor = row.options.render_factor or settings.render_factor
     saturation = row.options.saturation * settings.saturation
@@ -226,7 +228,7 @@ def _span(ends: tuple[float, float]) -> str:
 
 def contenders(options: EvaluateOptions) -> list[Contender]:
     """All combinations of networks, looks, render factors and vividness values."""
-    looks = options.look or ((DEFAULT_LOOK,) if options.vividness else ("artistic", "stable", "video"))
+    looks = options.look or ((PHOTO_LOOK,) if options.vividness else ("artistic", "stable", "video"))
     files = list(dict.fromkeys(options.weights))
     names = _short_names(files)
     networks: list[dict[str, str]] = [{"network": name} for name in options.network]

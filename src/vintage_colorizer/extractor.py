@@ -28,7 +28,7 @@ class Extractor:
             import timm
             import torch
 
-            from vintage_colorizer.architectures.compact import load_lite
+            from vintage_colorizer.networks.architectures.compact import load_lite
         except ImportError as error:
             raise MissingError(
                 f"The distribution distance needs {error.name}: pip install 'vintage-colorizer[train]'."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from vintage_colorizer.errors import DiskFullError, OutputError
+from vintage_colorizer.errors import DiskFullError, MissingError, OutputError
 
 if sys.platform != "win32":
     import fcntl
@@ -111,3 +112,19 @@ def write_errors(name: str) -> Iterator[None]:
             raise DiskFullError(f"No space is left to write {name}: free some space.") from error
         reason = error.strerror or str(error)
         raise OutputError(f"{name} cannot be written ({reason}): choose another place with -o.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        MissingError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read ({error.strerror}); check the path.") from error
+    return digest.hexdigest()

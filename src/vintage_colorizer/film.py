@@ -28,29 +28,28 @@ from numpy.typing import NDArray
 
 from vintage_colorizer import color
 from vintage_colorizer.ahead import ahead
-from vintage_colorizer.catalog import LookSettings
 from vintage_colorizer.color import Floats
-from vintage_colorizer.colorizer import (
+from vintage_colorizer.containers import comment_of, join, kind_of
+from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
+from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError, UnreadableError
+from vintage_colorizer.files import FULL, readable_name
+from vintage_colorizer.film_source import FrameReader, luma_plane, open_film, reason
+from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
+from vintage_colorizer.networks.engines import Engine
+from vintage_colorizer.networks.inference import (
     LITTLE_COLOR,
     LITTLE_COLOR_NOTE,
-    Colorizer,
+    Networks,
     choose_render_factor,
     propose_batch,
     settings_of,
 )
-from vintage_colorizer.containers import comment_of, join, kind_of
-from vintage_colorizer.encoding import Encoding, SegmentWriter, make_frame, to_depth
-from vintage_colorizer.engines import Engine
-from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError, UnreadableError
-from vintage_colorizer.files import FULL, readable_name
-from vintage_colorizer.film_source import FrameReader, luma_plane, open_film, reason
-from vintage_colorizer.options import FilmOptions, Look
+from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.scan import Scan, scan
 from vintage_colorizer.segments import Plan, Segment, Workspace, cut, film_fingerprint, identity
 from vintage_colorizer.stability import Moment, calm, fade_extremes
 
-DEFAULT_LOOK: Look = "video"
 BATCH_PIXELS = 200_000  # of small luma that the network is asked about at once
 MOST_BATCHED = 8
 HEARTBEAT = 0.2  # seconds between reports
@@ -130,22 +129,22 @@ class FilmFrame:
 
 
 def color_in_turn(
-    plan: Plan, segments: Sequence[Segment], workspace: Workspace, colorizer: Colorizer, frames: Frames
+    plan: Plan, segments: Sequence[Segment], workspace: Workspace, networks: Networks, frames: Frames
 ) -> None:
     """Color and keep segments of a film, one after the other."""
     for segment in segments:
         path = workspace.open_path(segment)
-        made = color_segment(plan, segment, path, colorizer, lambda: frames(1))
+        made = color_segment(plan, segment, path, networks, lambda: frames(1))
         workspace.finish(segment, path, made)
 
 
-ColorSegments = Callable[[Plan, Sequence[Segment], Workspace, Colorizer, Frames], None]
+ColorSegments = Callable[[Plan, Sequence[Segment], Workspace, Networks, Frames], None]
 
 
 def color_film(
     source: Path,
     target: Path,
-    colorizer: Colorizer,
+    networks: Networks,
     options: FilmOptions,
     *,
     overwrite: bool,
@@ -157,7 +156,7 @@ def color_film(
     Args:
         source: the film.
         target: the result.
-        colorizer: whose engine is used.
+        networks: loads the one asked for.
         options: how.
         overwrite: replace a target that is something else.
         report: told how far it is.
@@ -177,7 +176,7 @@ def color_film(
     with open_film(source) as container:
         if MARK in comment_of(container):
             return FilmResult(str(target), "it was colored by Vintage Colorizer before")
-    network = colorizer.engine(options).info.sha256
+    network = networks.engine(options).info.sha256
     fingerprint = film_fingerprint(source, options, network, threads, target.suffix.lower())
     workspace = Workspace(target)
     with workspace.locked(), disk_errors(workspace):
@@ -188,23 +187,23 @@ def color_film(
             workspace.folder.mkdir()
         plan = workspace.load(fingerprint, source)
         if plan is None:
-            plan = make_plan(source, colorizer, options, codec, fingerprint, threads, report)
+            plan = make_plan(source, networks, options, codec, fingerprint, threads, report)
             workspace.save(plan)
-        return _work(plan, workspace, colorizer, report, color_segments)
+        return _work(plan, workspace, networks, report, color_segments)
 
 
 def with_look(options: FilmOptions) -> FilmOptions:
     """The options with the look of films filled in."""
-    return options.replace(look=options.look or DEFAULT_LOOK)
+    return options.replace(look=options.look or FILM_LOOK)
 
 
 def make_plan(
-    source: Path, colorizer: Colorizer, options: FilmOptions, codec: str, fingerprint: str, threads: int, report: Report
+    source: Path, networks: Networks, options: FilmOptions, codec: str, fingerprint: str, threads: int, report: Report
 ) -> Plan:
     """Scan a film and decide everything about its result."""
     found = scan(source, threads, options.preview, lambda *count: report(Progress("scanning", *count)))
-    engine = colorizer.engine(options)
-    look = options.look or DEFAULT_LOOK
+    engine = networks.engine(options)
+    look = options.look or FILM_LOOK
     settings = settings_of(options, look, engine.info)
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
@@ -244,7 +243,7 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
 
 
 def _work(
-    plan: Plan, workspace: Workspace, colorizer: Colorizer, report: Report, color_segments: ColorSegments
+    plan: Plan, workspace: Workspace, networks: Networks, report: Report, color_segments: ColorSegments
 ) -> FilmResult:
     """Color what is missing, join all, and let the film appear."""
     total = len(plan.starts)
@@ -257,7 +256,7 @@ def _work(
         report(Progress("coloring", done, total, len(plan.shots)))
 
     frames(0)
-    color_segments(plan, missing, workspace, colorizer, frames)
+    color_segments(plan, missing, workspace, networks, frames)
     facts = [known for segment in plan.segments if (known := workspace.finished(segment)) is not None]
     if len(facts) < len(plan.segments):
         raise OutputError(f"{readable_name(workspace.target)} came out damaged; is the disk sound?")
@@ -294,18 +293,18 @@ def _result(plan: Plan, target: Path, resumed: int, chroma: float, notes: list[s
     )
 
 
-def film_frames(source: Path, colorizer: Colorizer, options: FilmOptions) -> Iterator[FilmFrame]:
+def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Iterator[FilmFrame]:
     """Color a film and yield its frames in order, without writing anything."""
     options = with_look(options)
     threads = options.threads or os.cpu_count() or 1
-    plan = make_plan(source, colorizer, options, "ffv1", "", threads, lambda progress: None)
+    plan = make_plan(source, networks, options, "ffv1", "", threads, lambda progress: None)
     whole = Segment(0, 0, len(plan.starts))
-    for frame, _ in colored_frames(plan, whole, colorizer.engine(options)):
+    for frame, _ in colored_frames(plan, whole, networks.engine(options)):
         yield frame
 
 
 def color_segment(
-    plan: Plan, segment: Segment, path: Path, colorizer: Colorizer, tick: Callable[[], None]
+    plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]
 ) -> dict[str, Any]:
     """Color and encode one segment: a pure function of plan and segment.
 
@@ -313,7 +312,7 @@ def color_segment(
         plan: of the film.
         segment: of the plan.
         path: file to write.
-        colorizer: whose engine is used.
+        networks: loads the one asked for.
         tick: called for every frame.
 
     Returns:
@@ -322,7 +321,7 @@ def color_segment(
     writer = SegmentWriter(path, plan.encoding)
     try:
         total = 0.0
-        for frame, strength in colored_frames(plan, segment, colorizer.engine(plan.options)):
+        for frame, strength in colored_frames(plan, segment, networks.engine(plan.options)):
             planes = (frame.luma, frame.chroma)
             writer.write(*(side_by_side(plan, *planes) if plan.options.preview is not None else planes))
             total += strength

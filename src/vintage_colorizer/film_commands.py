@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from vintage_colorizer import film
-from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.commands import (
     PLAIN_PROGRESS_SECONDS,
     Console,
@@ -26,6 +25,7 @@ from vintage_colorizer.film_archive import color_one
 from vintage_colorizer.film_source import SUFFIXES
 from vintage_colorizer.film_worker import color_in_worker
 from vintage_colorizer.items import Item, Outcome, Wanted, find, may_be_several
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
 from vintage_colorizer.runners import require_ray
 
@@ -34,8 +34,9 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
     """Color films and folders of films; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
     shared = film.with_look(options).model_dump(include=set(ColorOptions.model_fields))
-    colorizer = Colorizer(at_home(PhotoOptions.of(**shared), job))
-    colorizer.engine()  # says what computes; whatever is wrong is said before any work
+    Networks().engine(
+        at_home(PhotoOptions.of(**shared), job)
+    )  # says what computes; whatever is wrong is said before any work
     if options.codec is not None:
         require_settings(options.codec, options)
     several = may_be_several([*paths])

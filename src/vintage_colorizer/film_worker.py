@@ -25,6 +25,7 @@ from vintage_colorizer import errors
 from vintage_colorizer.errors import UnreadableError, VintageColorizerError
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.film import FilmResult, Progress, Report, color_film, throttled
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 
 SILENCE = 300.0  # seconds without any progress after which a worker counts as hanging
@@ -150,15 +151,12 @@ def main() -> None:
 
 
 def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
-    from vintage_colorizer.colorizer import Colorizer
-
     options = FilmOptions.of(**job["options"])
-    shared = {name: value for name, value in job["options"].items() if name in ("device", "threads")}
     try:
         result = color_film(
             Path(job["source"]),
             Path(job["target"]),
-            Colorizer(**shared),
+            Networks(),
             options,
             overwrite=job["overwrite"],
             report=report,

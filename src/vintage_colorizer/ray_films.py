@@ -18,11 +18,11 @@ from typing import Any
 import ray
 from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError, RayTaskError
 
-from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OutputError, UnreadableError
 from vintage_colorizer.film import Frames, Progress, Report, color_film, color_segment, disk_errors, throttled
 from vintage_colorizer.film_archive import color_one
 from vintage_colorizer.items import Item, Outcome, unfit_outcome
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.ray_runner import CRASHES, processors
 from vintage_colorizer.runners import Known, Task
@@ -85,11 +85,10 @@ def _color_film(item: Item, *, options: FilmOptions, overwrite: bool, board: Any
 
     def color(source: Path, target: Path, options: FilmOptions) -> Any:
         report = throttled(lambda progress: board.put.remote(str(source), progress))
-        colorizer = _colorizer(options.device, options.threads)
         return color_film(
             source,
             target,
-            colorizer,
+            _networks(),
             options,
             overwrite=overwrite,
             report=report,
@@ -100,9 +99,9 @@ def _color_film(item: Item, *, options: FilmOptions, overwrite: bool, board: Any
 
 
 @lru_cache(maxsize=1)
-def _colorizer(device: str, threads: int | None) -> Colorizer:
-    """One for each process: the network is loaded once."""
-    return Colorizer(device=device, threads=threads)
+def _networks() -> Networks:
+    """One for each process: a network is loaded once."""
+    return Networks()
 
 
 def _unshared(path: Path) -> str:
@@ -113,7 +112,7 @@ def _unshared(path: Path) -> str:
 
 
 def _color_elsewhere(
-    plan: Plan, segments: Sequence[Segment], workspace: Workspace, colorizer: Colorizer, frames: Frames
+    plan: Plan, segments: Sequence[Segment], workspace: Workspace, networks: Networks, frames: Frames
 ) -> None:
     """Color segments as tasks of the cluster."""
     threads = plan.encoding.threads
@@ -135,9 +134,8 @@ def _color_segment(plan: Plan, segment: Segment, target: str) -> None:
         if not path.exists():
             raise OutputError(_unshared(path))
     path = workspace.open_path(segment, f"-{platform.node()}-{os.getpid()}")
-    colorizer = _colorizer(plan.options.device, plan.encoding.threads)
     with disk_errors(workspace):
-        made = color_segment(plan, segment, path, colorizer, lambda: None)
+        made = color_segment(plan, segment, path, _networks(), lambda: None)
         workspace.finish(segment, path, made)
 
 

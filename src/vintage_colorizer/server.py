@@ -21,11 +21,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vintage_colorizer import __version__, catalog, errors, weights
+from vintage_colorizer import __version__, errors
 from vintage_colorizer.archive import room_for
-from vintage_colorizer.colorizer import DEFAULT_LOOK, ColorizedPhoto, Colorizer
+from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
 from vintage_colorizer.encoders import HOLDS, SUFFIXES, output_format
 from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.networks import catalog, weights
+from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.options import MACHINE_FIELDS, BaseOptions, PhotoOptions, ServeOptions
 from vintage_colorizer.photos import Photo, probe, read_photo
 from vintage_colorizer.server_guard import Guard, error_response
@@ -177,7 +179,7 @@ def looks() -> dict[str, Any]:
             "look": look,
             "network": network,
             "about": ABOUT[look],
-            "default": look == DEFAULT_LOOK,
+            "default": look == PHOTO_LOOK,
             "render_factor": settings.render_factor,
             "vividness": settings.vividness,
         }

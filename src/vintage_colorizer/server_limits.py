@@ -103,7 +103,7 @@ def _guarded(request: Request, max_bytes: int) -> Receive:
         patience = GRACE_SECONDS + received / SLOWEST - (time.monotonic() - start)
         try:
             message = await asyncio.wait_for(receive(), max(patience, 0.001))
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise HTTPException(408, "The file arrives too slowly; try again on a better connection.", CLOSE) from None
         received += len(message.get("body", b""))
         if received > max_bytes + IN_MEMORY:

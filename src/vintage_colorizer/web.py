@@ -17,8 +17,8 @@ from PIL import Image
 from starlette.responses import JSONResponse
 
 from vintage_colorizer import color
-from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.colorizer import Colorizer, eight_bit
+from vintage_colorizer.color import Floats, Pixels, eight_bit
+from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.encoders import SUFFIXES, output_format
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import PhotoOptions

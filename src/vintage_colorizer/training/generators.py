@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vintage_colorizer.architectures import build_generator
-from vintage_colorizer.architectures.compact import Compact, CompactContract, build_compact, load_compact, read_compact
-from vintage_colorizer.architectures.contract import Contract, DeoldifyContract, chroma_of
 from vintage_colorizer.errors import MissingError, OptionError, WeightsError
 from vintage_colorizer.files import atomically
+from vintage_colorizer.networks.architectures import build_generator
+from vintage_colorizer.networks.architectures.compact import (
+    Compact,
+    CompactContract,
+    build_compact,
+    load_compact,
+    read_compact,
+)
+from vintage_colorizer.networks.architectures.contract import Contract, DeoldifyContract, chroma_of
 from vintage_colorizer.training.losses import normalize
 from vintage_colorizer.training.recipe import Generator
 

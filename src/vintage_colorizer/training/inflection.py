@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vintage_colorizer.architectures.compact import LITE_PACKAGES, load_lite
-from vintage_colorizer.architectures.contract import chroma_of
-from vintage_colorizer.architectures.lab import ab_of
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.metrics import kernel_pairs, skin_like
+from vintage_colorizer.networks.architectures.compact import LITE_PACKAGES, load_lite
+from vintage_colorizer.networks.architectures.contract import chroma_of
+from vintage_colorizer.networks.architectures.lab import ab_of
 from vintage_colorizer.training.generators import luma_of
 from vintage_colorizer.training.losses import denormalize
 from vintage_colorizer.training.recipe import Inflection

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vintage_colorizer.architectures.compact import CELL, LITE_PACKAGES, load_lite
-from vintage_colorizer.architectures.contract import IMAGENET_MEAN, IMAGENET_STD, chroma_of
 from vintage_colorizer.errors import MissingError, OptionError
+from vintage_colorizer.networks.architectures.compact import CELL, LITE_PACKAGES, load_lite
+from vintage_colorizer.networks.architectures.contract import IMAGENET_MEAN, IMAGENET_STD, chroma_of
 
 VGG_FEATURES = (22, 32, 42)  # the ReLUs before the last three max-pools of VGG-16 with batch norm
 LITE_FEATURES = (1, 2, 3)  # the stages at strides 4, 8 and 16

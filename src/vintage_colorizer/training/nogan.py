@@ -29,11 +29,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vintage_colorizer.architectures import build_critic
-from vintage_colorizer.architectures.lab import ab_of
 from vintage_colorizer.errors import EngineError, OptionError
 from vintage_colorizer.files import atomically
+from vintage_colorizer.networks.architectures import build_critic
+from vintage_colorizer.networks.architectures.lab import ab_of
 from vintage_colorizer.sources import open_source
+from vintage_colorizer.training import losses
 from vintage_colorizer.training.card import finish
 from vintage_colorizer.training.devices import launch, mixed_precision
 from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
@@ -41,8 +42,6 @@ from vintage_colorizer.training.generators import CompactPainter, build_painter,
 from vintage_colorizer.training.inflection import Watch, build_describer, draw_curves, measure, shrink
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
 from vintage_colorizer.training.runs import Clock, Interrupt, Run
-
-from . import losses
 
 log = logging.getLogger("vintage_colorizer")
 PRIOR_PHOTOS = 2000  # on which the color prior is counted

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vintage_colorizer.architectures.contract import Contract
-from vintage_colorizer.architectures.lab import ab_of, chroma_of_ab
 from vintage_colorizer.errors import MissingError, WeightsError
+from vintage_colorizer.networks.architectures.contract import Contract
+from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
 
 CELL = 10  # side of a color bin in Lab units
 LEAN, GAIN = 0.4, 0.75  # what vividness 1 keeps of the weights, and how much color it adds; measured, not derived

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from vintage_colorizer.options import Look
 
-EMBEDDED = Path(__file__).parent / "networks"
+EMBEDDED = Path(__file__).parent
+PHOTO_LOOK: Look = "stable"  # where nothing is asked for
+FILM_LOOK: Look = "video"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from vintage_colorizer import catalog
-from vintage_colorizer.checkpoints import ARCHITECTURES, read_checkpoint, sha256_of, sniff
 from vintage_colorizer.errors import (
     MissingError,
     OptionError,
@@ -27,14 +25,16 @@ from vintage_colorizer.errors import (
     VintageColorizerError,
     WeightsError,
 )
-from vintage_colorizer.files import atomically
+from vintage_colorizer.files import atomically, sha256_of
+from vintage_colorizer.networks import catalog
+from vintage_colorizer.networks.checkpoints import ARCHITECTURES, read_checkpoint, sniff
 from vintage_colorizer.options import Look
 
 if TYPE_CHECKING:
     import torch
 
-    from vintage_colorizer.architectures.deoldify import Deoldify
-    from vintage_colorizer.download import Progress
+    from vintage_colorizer.networks.architectures.deoldify import Deoldify
+    from vintage_colorizer.networks.download import Progress
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def fetch(look: str, progress: Progress = lambda done, total: None) -> str:
         WeightsError, OutputError: as in `import_file`.
     """
     look = _checked_look(look)
-    from vintage_colorizer.download import download
+    from vintage_colorizer.networks.download import download
 
     _require_torch()
     if (record := _read_record(look)) and record.published:
@@ -214,8 +214,8 @@ def _convert(look: Look, architecture: str, state: dict[str, torch.Tensor], dige
     """Fold a generator's weights and write the three files of the store; the record last, as it makes them count."""
     from safetensors.torch import save_file
 
-    from vintage_colorizer.architectures.contract import DeoldifyContract, export_onnx
-    from vintage_colorizer.architectures.tiled import TiledDeoldify
+    from vintage_colorizer.networks.architectures.contract import DeoldifyContract, export_onnx
+    from vintage_colorizer.networks.architectures.tiled import TiledDeoldify
 
     generator = _folded(architecture, state)
     contract = DeoldifyContract(generator).eval()
@@ -259,8 +259,8 @@ def _workshop() -> Iterator[Path]:
 def _folded(architecture: str, state: dict[str, torch.Tensor]) -> Deoldify:
     import torch
 
-    from vintage_colorizer.architectures.deoldify import BUILDERS
-    from vintage_colorizer.architectures.fold import fold
+    from vintage_colorizer.networks.architectures.deoldify import BUILDERS
+    from vintage_colorizer.networks.architectures.fold import fold
 
     with torch.device("meta"):
         generator = BUILDERS[architecture]()

@@ -9,9 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
-from .deoldify import DecoderBlock, Deoldify, Residual
-from .layers import Upsampler
-from .winograd import SIDE, TILE, Map, convolve, convolve_tiles, span, tiles, transform, transforms
+from vintage_colorizer.networks.architectures.deoldify import DecoderBlock, Deoldify, Residual
+from vintage_colorizer.networks.architectures.layers import Upsampler
+from vintage_colorizer.networks.architectures.winograd import (
+    SIDE,
+    TILE,
+    Map,
+    convolve,
+    convolve_tiles,
+    span,
+    tiles,
+    transform,
+    transforms,
+)
 
 STRIP = 32  # rows of the picture that the tail works on at a time
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils import remove_spectral_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .deoldify import DecoderBlock, Deoldify
-from .layers import SelfAttention, Upsampler, WeightNormConv
+from vintage_colorizer.networks.architectures.deoldify import DecoderBlock, Deoldify
+from vintage_colorizer.networks.architectures.layers import SelfAttention, Upsampler, WeightNormConv
 
 ATTENTION_BLOCKS = 16
 STRIPS = 8

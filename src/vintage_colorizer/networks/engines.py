@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vintage_colorizer.checkpoints import sha256_of
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import EngineError, MissingError, OptionError, OutOfMemoryError, WeightsError
+from vintage_colorizer.files import sha256_of
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -155,7 +155,7 @@ class TorchEngine:
             from safetensors import SafetensorError, safe_open
             from safetensors.torch import load_file
 
-            from vintage_colorizer.architectures import build_contract
+            from vintage_colorizer.networks.architectures import build_contract
         except ImportError as error:
             raise MissingError(
                 "The torch engine needs PyTorch: run \"pip install 'vintage-colorizer[train]'\" or leave out --engine."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils import spectral_norm
 
-from .layers import SelfAttention, spectral_conv
+from vintage_colorizer.networks.architectures.layers import SelfAttention, spectral_conv
 
 
 class Critic(nn.Sequential):

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vintage_colorizer.catalog import Remote
-from vintage_colorizer.checkpoints import sha256_of
 from vintage_colorizer.errors import MissingError, OutputError
+from vintage_colorizer.files import sha256_of
+from vintage_colorizer.networks.catalog import Remote
 
 log = logging.getLogger("vintage_colorizer")
 

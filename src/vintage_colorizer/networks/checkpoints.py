@@ -6,7 +6,6 @@ of the original, and searched for numbers that are none.
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,22 +21,6 @@ MAX_HEADER_BYTES = 10 * 1024**2  # of safetensors; ours are under 0.1 MB
 ZIP, LEGACY = b"PK\x03\x04", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 WEB_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 ARCHITECTURES = {"artistic": ("artistic",), "stable": ("stable", "video")}  # and the looks each can serve
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits.
-
-    Raises:
-        MissingError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise MissingError(f"{path} cannot be read ({error.strerror}); check the path.") from error
-    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
@@ -164,7 +147,7 @@ def expected_shapes(architecture: str) -> dict[str, tuple[int, ...]]:
     """Every key of the original's file and the shape of its tensor."""
     import torch
 
-    from vintage_colorizer.architectures import build_generator
+    from vintage_colorizer.networks.architectures import build_generator
 
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in build_generator(architecture).state_dict().items()}

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from .layers import SelfAttention, Upsampler, conv_unit, spectral_conv
+from vintage_colorizer.networks.architectures.layers import SelfAttention, Upsampler, conv_unit, spectral_conv
 
 # One row a decoder block: channels of the upsampled map, and of its convolutions.
 Plan = Sequence[tuple[int, tuple[int, ...]]]

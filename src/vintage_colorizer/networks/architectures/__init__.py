@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from vintage_colorizer.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .contract import Contract
+    from vintage_colorizer.networks.architectures.contract import Contract
 
 GENERATORS = ("artistic", "stable", "video", "compact")
 
@@ -29,11 +29,11 @@ def build_generator(name: str, pretrained: bool = False) -> nn.Module:
     Raises OptionError for a name not in `GENERATORS`.
     """
     if name == "compact":
-        from .compact import build_compact
+        from vintage_colorizer.networks.architectures.compact import build_compact
 
         return build_compact(pretrained)
     if name in GENERATORS:
-        from . import deoldify
+        from vintage_colorizer.networks.architectures import deoldify
 
         return deoldify.BUILDERS[name](pretrained)
     raise OptionError(f"there is no generator '{name}'; choose one of {', '.join(GENERATORS)}")
@@ -41,7 +41,7 @@ def build_generator(name: str, pretrained: bool = False) -> nn.Module:
 
 def build_critic(features: int = 256) -> nn.Module:
     """Build the original's critic: RGB [N, 3, H, W], normalized, to logits [N, positions] (above 0: real)."""
-    from .critic import Critic
+    from vintage_colorizer.networks.architectures.critic import Critic
 
     return Critic(features)
 
@@ -53,9 +53,9 @@ def build_contract(architecture: str) -> Contract:
     """
     import torch
 
-    from .contract import DeoldifyContract
-    from .deoldify import Deoldify
-    from .fold import fold
+    from vintage_colorizer.networks.architectures.contract import DeoldifyContract
+    from vintage_colorizer.networks.architectures.deoldify import Deoldify
+    from vintage_colorizer.networks.architectures.fold import fold
 
     with torch.device("meta"):
         generator = build_generator(architecture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vintage_colorizer.architectures.contract import chroma_of
+from vintage_colorizer.networks.architectures.contract import chroma_of
 
 # sRGB primaries to XYZ, each row divided by the white point, so that white is (1, 1, 1).
 _TO_XYZ = torch.tensor(

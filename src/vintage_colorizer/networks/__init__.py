@@ -1,0 +1,1 @@
+"""Networks: which there are, where their weights come from, and how a small luma becomes a small chroma."""

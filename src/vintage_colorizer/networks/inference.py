@@ -1,0 +1,189 @@
+"""Asking a network: which one, at which size, and what to do when memory is short."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vintage_colorizer import color
+from vintage_colorizer.color import Floats, Pixels
+from vintage_colorizer.errors import OptionError, OutOfMemoryError
+from vintage_colorizer.networks import catalog, weights
+from vintage_colorizer.networks.catalog import PHOTO_LOOK, LookSettings
+from vintage_colorizer.networks.engines import (
+    Engine,
+    NetworkInfo,
+    OnnxEngine,
+    TorchEngine,
+    describe_hardware,
+    unused_gpu,
+)
+from vintage_colorizer.networks.weights import LocalNetwork
+from vintage_colorizer.options import ColorOptions, Look
+
+log = logging.getLogger("vintage_colorizer")
+
+LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
+LITTLE_COLOR_NOTE = "little color: try another look, render factor or vividness"
+AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
+LOWEST_FACTOR = 7
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a network proposes for a picture."""
+
+    chroma: Floats  # h x w x 2 (U, V), small
+    render_factor: int  # at which it was made
+    notes: tuple[str, ...] = ()  # what a lack of memory forced
+
+
+class Networks:
+    """Loads each network once, on first use; safe between threads. Sent to another process, it loads anew there."""
+
+    def __init__(self) -> None:
+        self._engines: dict[tuple[str | int | None, ...], Engine] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Networks], tuple[()]]:
+        return type(self), ()
+
+    def engine(self, options: ColorOptions) -> Engine:
+        """Return the engine these options ask for; see `load_engine` for what it raises."""
+        look = None if options.weights or options.network == "compact" else options.look or PHOTO_LOOK
+        key = (options.weights or options.network, look, options.engine, options.device, options.threads)
+        with self._lock:
+            if key not in self._engines:
+                engine = load_engine(options)
+                self._engines[key] = engine
+                log.info("Coloring with %s.", describe_hardware(engine))
+                if engine.device == "cpu" and options.device == "auto" and (advice := unused_gpu()):
+                    log.warning("%s", advice)
+            return self._engines[key]
+
+    def propose(self, pixels: Pixels, options: ColorOptions, settings: LookSettings) -> Proposal:
+        """Ask for the chroma of a picture, at smaller sizes or on the processor when memory is short.
+
+        Raises:
+            OutOfMemoryError: nothing helped.
+            EngineError: the network failed.
+        """
+        engine = self.engine(options)
+        wanted = options.render_factor or settings.render_factor
+        notes: list[str] = []
+        if wanted == "auto":
+            try:
+                return Proposal(*choose_render_factor(engine, pixels, settings))
+            except OutOfMemoryError as error:
+                notes.append("not enough memory to compare render factors")
+                log.warning("%s", error)
+                wanted = settings.render_factor
+        for factor in _ladder(wanted):
+            try:
+                return Proposal(propose(engine, pixels, factor, settings.vividness), factor, tuple(notes))
+            except OutOfMemoryError as error:
+                notes.append(f"not enough memory at render factor {factor}")
+                log.warning("%s", error)
+        if engine.device == "cpu":
+            raise OutOfMemoryError(f"There is not enough memory for {engine.info.name} even at render factor {factor}.")
+        cpu = self.engine(options.replace(device="cpu"))
+        notes.append("the processor was used, as the GPU has too little memory")
+        return Proposal(propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes))
+
+
+def load_engine(options: ColorOptions) -> Engine:
+    """Load the network these options ask for into the engine they ask for.
+
+    Raises:
+        MissingError: the network or a package is not here.
+        WeightsError: the network file is damaged, or is not a network.
+        OptionError: the engine cannot run this network, or the device is not there.
+    """
+    if options.weights:
+        network = LocalNetwork(Path(options.weights))
+    else:
+        network = weights.find(options.network, options.look or PHOTO_LOOK)
+    if options.engine != "torch":
+        return OnnxEngine(
+            network.path,
+            sha256=network.sha256,
+            tensors=network.tensors,
+            device=options.device,
+            threads=options.threads,
+        )
+    if network.tensors is None and network.path.suffix != ".safetensors":
+        raise OptionError(f"The torch engine cannot run {network.path.name}; leave out --engine.")
+    return TorchEngine(network.tensors or network.path, device=options.device, threads=options.threads)
+
+
+def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
+    """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
+    height, width = engine.info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
+    return np.asarray(propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0])
+
+
+def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
+    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
+    height, width = lumas.shape[1:]
+    multiple, stride = engine.info.multiple, engine.info.stride
+    padded = np.pad(lumas, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
+    chroma = engine.chroma(padded[:, None], vividness)
+    return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
+
+
+def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
+    """Render at several sizes and keep the one the others agree with most.
+
+    A wrong color, such as a hand left grey, is usually wrong at one size and right at the rest, so
+    the proposal nearest to the mean of all is the safest. `benchmarks/render_factor.py` judges it.
+    """
+    factors = sorted({min(64, max(LOWEST_FACTOR, round(step * settings.render_factor))) for step in AUTO_STEPS})
+    proposals = []
+    for factor in factors:
+        try:
+            proposals.append(propose(engine, pixels, factor, settings.vividness))
+        except OutOfMemoryError:
+            if not proposals:
+                raise
+            break
+    height, width = proposals[0].shape[:2]
+    comparable = np.stack([color.upsample(one, height, width) for one in proposals])
+    distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
+    best = int(np.argmin(distances))
+    return proposals[best], factors[best]
+
+
+def settings_of(options: ColorOptions, look: Look, info: NetworkInfo) -> LookSettings:
+    """The look's settings with this network, overridden by the options.
+
+    Raises:
+        OptionError: vividness is asked of a network that has no such input.
+    """
+    plain = LookSettings(render_factor=info.render_factor, vividness=None)
+    settings = catalog.LOOKS.get((info.network, look), plain)
+    if options.vividness is None:
+        return settings
+    if not info.has_vividness:
+        raise OptionError(f"The network {info.name} has no vividness; use --saturation instead.")
+    return dataclasses.replace(settings, vividness=options.vividness)
+
+
+def small_luma(pixels: Pixels, height: int, width: int) -> Floats:
+    """Luma of the picture shrunk (or enlarged) to height x width, float32, 0..1: what a network sees."""
+    image = Image.fromarray(color.eight_bit(pixels))
+    small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return color.luma(np.asarray(small))
+
+
+def _ladder(render_factor: int) -> list[int]:
+    """The factor asked for, then smaller ones to fall back to when memory is short."""
+    steps = [render_factor]
+    while steps[-1] > LOWEST_FACTOR:
+        steps.append(max(LOWEST_FACTOR, steps[-1] * 3 // 4))
+    return steps
