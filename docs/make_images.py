@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from vintage_colorizer import Colorizer
-from vintage_colorizer.sheets import contact_sheet
+from vintage_colorizer.photo.sheets import contact_sheet
 
 IMAGES = Path(__file__).parent / "images"
 HEIGHT = 384  # pixels

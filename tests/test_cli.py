@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import bad_files
-from vintage_colorizer import __version__
-from vintage_colorizer.photos import probe
+from vintage_colorizer.photo.reading import probe
+from vintage_colorizer.version import __version__
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")
 COMMAND = [sys.executable, "-m", "vintage_colorizer"]

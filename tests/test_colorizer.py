@@ -20,8 +20,9 @@ from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
 from vintage_colorizer.metrics import colorfulness, psnr
 from vintage_colorizer.networks.engines import Engine
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, PhotoOptions
-from vintage_colorizer.photos import PhotoSource
+from vintage_colorizer.photo.reading import PhotoSource
 
 Grey = NDArray[np.uint8]
 
@@ -197,20 +198,25 @@ class ShortOfMemory:
         return self._engine.chroma(luma, vividness)
 
 
-class ShortColorizer(Colorizer):
-    """Uses the given engine for its own device, and the real ones for others."""
+class ShortNetworks(Networks):
+    """Uses the given engine for the device asked for, and the real ones for others."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(threads=1, device="auto" if engine.device == "cpu" else engine.device)
-        self._short = engine
+    def __init__(self, engine: Engine, device: str) -> None:
+        super().__init__()
+        self._short, self._device = engine, device
 
-    def engine(self, options: ColorOptions | None = None) -> Engine:
-        own = options is None or options.device == self.options.device
-        return self._short if own else super().engine(options)
+    def engine(self, options: ColorOptions) -> Engine:
+        return self._short if options.device == self._device else super().engine(options)
+
+
+def short_colorizer(engine: Engine) -> Colorizer:
+    colorizer = Colorizer(threads=1, device="auto" if engine.device == "cpu" else engine.device)
+    colorizer.networks = ShortNetworks(engine, colorizer.options.device)
+    return colorizer
 
 
 def test_short_of_memory_renders_smaller_and_says_so(colorizer: Colorizer, grey: Grey) -> None:
-    short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=12 * 16))
+    short = short_colorizer(ShortOfMemory(colorizer.engine(), limit=12 * 16))
     result = short.photo(grey)
     assert result.render_factor == 12
     assert "not enough memory at render factor 16" in result.warnings
@@ -218,21 +224,21 @@ def test_short_of_memory_renders_smaller_and_says_so(colorizer: Colorizer, grey:
 
 
 def test_short_of_memory_for_auto_takes_the_ladder(colorizer: Colorizer, grey: Grey) -> None:
-    short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=8 * 16))
+    short = short_colorizer(ShortOfMemory(colorizer.engine(), limit=8 * 16))
     result = short.photo(grey, render_factor="auto")
     assert result.render_factor == 7
     assert "not enough memory to compare render factors" in result.warnings
 
 
 def test_a_gpu_short_of_memory_hands_over_to_the_processor(colorizer: Colorizer, grey: Grey) -> None:
-    short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=0, device="cuda"))
+    short = short_colorizer(ShortOfMemory(colorizer.engine(), limit=0, device="cuda"))
     result = short.photo(grey)
     assert result.render_factor == 16
     assert any("the processor was used" in one for one in result.warnings)
 
 
 def test_no_memory_at_all_is_an_error_never_a_grey_picture(colorizer: Colorizer, grey: Grey) -> None:
-    short = ShortColorizer(ShortOfMemory(colorizer.engine(), limit=0))
+    short = short_colorizer(ShortOfMemory(colorizer.engine(), limit=0))
     with pytest.raises(OutOfMemoryError, match="even at render factor 7"):
         short.photo(grey)
 

@@ -13,7 +13,9 @@ import bad_files
 from test_photos import DISCLOSURE, colored
 from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
 from vintage_colorizer.files import atomically
-from vintage_colorizer.photos import Photo, probe, read_photo, write_photo
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import probe, read_photo
+from vintage_colorizer.photo.writing import write_photo
 
 
 def test_names_of_any_kind(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image, ImageCms
 
 import bad_files
 from test_photos import written
-from vintage_colorizer import icc
-from vintage_colorizer.photos import read_photo
+from vintage_colorizer.photo import icc
+from vintage_colorizer.photo.reading import read_photo
 
 # Adobe RGB (1998): colorants adapted to D50, gamma 563/256.
 ADOBE = np.array([[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]])

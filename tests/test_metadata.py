@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 import bad_files
 from test_photos import DISCLOSURE, png_chunks, written
-from vintage_colorizer.metadata import (
+from vintage_colorizer.photo.metadata import (
     SOURCE_TYPE,
     Disclosure,
     disclose,
@@ -20,7 +20,7 @@ from vintage_colorizer.metadata import (
     resources,
     upright,
 )
-from vintage_colorizer.photos import probe, read_photo
+from vintage_colorizer.photo.reading import probe, read_photo
 
 SOURCE_XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'

@@ -23,15 +23,12 @@ from vintage_colorizer.errors import (
     UnreadableError,
     UnsupportedError,
 )
-from vintage_colorizer.icc import srgb_profile
-from vintage_colorizer.photos import (
-    Disclosure,
-    Photo,
-    output_format,
-    probe,
-    read_photo,
-    write_photo,
-)
+from vintage_colorizer.photo.formats import output_format
+from vintage_colorizer.photo.icc import srgb_profile
+from vintage_colorizer.photo.metadata import Disclosure
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import probe, read_photo
+from vintage_colorizer.photo.writing import write_photo
 
 Pixels = NDArray[Any]
 DISCLOSURE = Disclosure(fingerprint="f1", software="vintage-colorizer 0.1", look="stable", network="compact")

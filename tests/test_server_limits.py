@@ -33,7 +33,7 @@ class Gate:
             assert self.opened.wait(20)
             return propose(*arguments)
 
-        monkeypatch.setattr("vintage_colorizer.colorizer.propose", wait_and_propose)
+        monkeypatch.setattr("vintage_colorizer.networks.inference.propose", wait_and_propose)
 
 
 def test_a_full_queue_is_told_at_once_and_the_rest_is_served(monkeypatch: pytest.MonkeyPatch) -> None:

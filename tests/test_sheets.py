@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from vintage_colorizer.color import Pixels
-from vintage_colorizer.sheets import GAP, LABEL_HEIGHT, add_mark, contact_sheet
+from vintage_colorizer.photo.sheets import GAP, LABEL_HEIGHT, contact_sheet
+from vintage_colorizer.photo.writing import add_mark
 
 
 def test_contact_sheet_holds_every_picture_under_its_label() -> None:

@@ -12,13 +12,14 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vintage_colorizer.version import __version__
+
 if TYPE_CHECKING:
-    from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
+    from vintage_colorizer.colorizer import Colorizer
     from vintage_colorizer.errors import VintageColorizerError
     from vintage_colorizer.film import FilmResult
     from vintage_colorizer.options import FilmOptions, PhotoOptions
-
-__version__ = "0.1.0"
+    from vintage_colorizer.photo.result import ColorizedPhoto
 
 # ONNX Runtime, from 1.32 on, and Ray report their use to their makers unless told not to before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ColorizedPhoto": "colorizer",
+    "ColorizedPhoto": "photo.result",
     "Colorizer": "colorizer",
     "FilmOptions": "options",
     "FilmResult": "film",

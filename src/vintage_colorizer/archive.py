@@ -18,8 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source, fingerprint
-from vintage_colorizer.encoders import NAMES, SUFFIXES
+from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import (
     DiskFullError,
     EngineError,
@@ -35,12 +34,16 @@ from vintage_colorizer.items import Item, Outcome, unfit_outcome
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import settings_of
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import Header, output_format, probe
+from vintage_colorizer.photo.formats import NAMES, SUFFIXES, output_format
+from vintage_colorizer.photo.picture import Header
+from vintage_colorizer.photo.reading import probe
+from vintage_colorizer.photo.result import ColorizedPhoto, Source, fingerprint
 from vintage_colorizer.places import Url, describe, exists, fetch, write_bytes
 from vintage_colorizer.runners import Known, Runner
 
 if TYPE_CHECKING:
     from vintage_colorizer.journal import Journal
+
 
 log = logging.getLogger("vintage_colorizer")
 

@@ -16,9 +16,9 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from vintage_colorizer import __version__
 from vintage_colorizer.errors import FAILED, MISSING, USAGE, MissingError, OptionError, VintageColorizerError
 from vintage_colorizer.options import BaseOptions, EvaluateOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.version import __version__
 
 app = typer.Typer(
     name="vintage-colorizer",

@@ -17,24 +17,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from vintage_colorizer import __version__, archive
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer, Source
-from vintage_colorizer.encoders import NAMES
+from vintage_colorizer import archive
+from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
 from vintage_colorizer.items import Item, Outcome, find, is_result_folder, may_be_several
 from vintage_colorizer.networks import weights
 from vintage_colorizer.networks.engines import describe_hardware, unused_gpu
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photos import Disclosure, Photo, output_format, read_photo, write_photo
+from vintage_colorizer.photo.formats import NAMES, output_format
+from vintage_colorizer.photo.metadata import Disclosure
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import read_photo
+from vintage_colorizer.photo.result import ColorizedPhoto, Source
+from vintage_colorizer.photo.sheets import render_factor_sheet
+from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.places import Place, Url, is_folder, place
 from vintage_colorizer.runners import open_runner
-from vintage_colorizer.sheets import color_at, render_factor_sheet
+from vintage_colorizer.version import __version__
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from vintage_colorizer.journal import Journal
+
 
 DEMO_FILE = "demo.jpg"
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
@@ -260,7 +266,7 @@ def try_render_factors(
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     Source.of_file(source).protect(target)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
-    results = color_at(factors, Colorizer(options), photo, options)
+    results = Colorizer(options).at_render_factors(photo, factors.split(","), options)
     # Like any result, a sheet is known again: made twice it is no stranger, and it is never taken as input.
     disclosure = Disclosure("sheet-" + "-".join(result.fingerprint[:8] for result in results))
     if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):

@@ -16,19 +16,22 @@ from pathlib import Path
 
 import numpy as np
 
-from vintage_colorizer import __version__, color, metrics, pans
+from vintage_colorizer import color, metrics, pans
 from vintage_colorizer.bootstrap import COVERAGE, Bootstrap, Interval
 from vintage_colorizer.color import Floats, eight_bit
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
+from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.extractor import EXTRACTOR, SIDE, Extractor
 from vintage_colorizer.metrics import RGB
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import LOWEST_FACTOR, settings_of
 from vintage_colorizer.options import EvaluateOptions, PhotoOptions
-from vintage_colorizer.photos import Photo, read_photo
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import read_photo
+from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.runners import open_runner
 from vintage_colorizer.sources import Source
+from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")
 Figures = dict[str, float]

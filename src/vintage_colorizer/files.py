@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from vintage_colorizer.errors import DiskFullError, MissingError, OutputError
+from vintage_colorizer.errors import DiskFullError, MissingError, OutputError, UnreadableError
 
 if sys.platform != "win32":
     import fcntl
@@ -128,3 +128,19 @@ def sha256_of(path: Path) -> str:
     except OSError as error:
         raise MissingError(f"{path} cannot be read ({error.strerror}); check the path.") from error
     return digest.hexdigest()
+
+
+def file_status(path: str | os.PathLike[str]) -> os.stat_result:
+    """Size, times and kind of a file; raises UnreadableError when it is not there or out of reach."""
+    with read_errors(readable_name(path)):
+        return os.stat(path)
+
+
+@contextlib.contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Turn what the system refuses when `name` is opened into UnreadableError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(f"{name} cannot be opened ({reason}).") from error

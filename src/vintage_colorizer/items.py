@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from vintage_colorizer.encoders import NAMES
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError
-from vintage_colorizer.photos import file_status, output_format
+from vintage_colorizer.files import file_status
+from vintage_colorizer.photo.formats import NAMES, output_format
 from vintage_colorizer.places import Entry, Place, Url, exists, files_below, is_folder, place
 
 UNREPORTED = ("fatal", "crashed", "size")

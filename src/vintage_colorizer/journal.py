@@ -22,10 +22,10 @@ from typing import Any, Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
-from vintage_colorizer.colorizer import Source
 from vintage_colorizer.errors import InputError, MissingError, OutputExistsError
 from vintage_colorizer.files import readable_name, write_errors
 from vintage_colorizer.items import Item, Outcome
+from vintage_colorizer.photo.result import Source
 from vintage_colorizer.places import Place, Url, exists, files_below, read_bytes, remove, write_bytes
 from vintage_colorizer.runners import Known
 

@@ -13,7 +13,7 @@ from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.metrics import RGB
 from vintage_colorizer.options import PhotoOptions
-from vintage_colorizer.photos import Photo
+from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.stability import fade_extremes
 
 FRAMES = 12

@@ -21,17 +21,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vintage_colorizer import __version__, errors
+from vintage_colorizer import errors
 from vintage_colorizer.archive import room_for
-from vintage_colorizer.colorizer import ColorizedPhoto, Colorizer
-from vintage_colorizer.encoders import HOLDS, SUFFIXES, output_format
+from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.networks import catalog, weights
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.options import MACHINE_FIELDS, BaseOptions, PhotoOptions, ServeOptions
-from vintage_colorizer.photos import Photo, probe, read_photo
+from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import probe, read_photo
+from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.server_guard import Guard, error_response
 from vintage_colorizer.server_limits import MAX_CONNECTIONS, Desk, GivenUp, Lingering, PatientProtocol, Task
+from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")
 

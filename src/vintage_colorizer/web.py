@@ -19,13 +19,13 @@ from starlette.responses import JSONResponse
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.encoders import SUFFIXES, output_format
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import PhotoOptions
-from vintage_colorizer.photos import Photo
+from vintage_colorizer.photo.formats import SUFFIXES, output_format
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.server import Service, documented, query_parameter
 from vintage_colorizer.server_limits import Task
-from vintage_colorizer.sheets import color_at, render_factor_sheet
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -55,7 +55,7 @@ def add_page(app: FastAPI, service: Service) -> None:
         options, factors = sheet_options(request, service)
 
         def work(photo: Photo, task: Task) -> bytes:
-            return encoded(render_factor_sheet(color_at(factors, service.colorizer, photo, options)))
+            return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors.split(","), options)))
 
         return Response(await service.with_photo(request, work), media_type="image/jpeg")
 

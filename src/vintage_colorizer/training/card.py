@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from vintage_colorizer import __version__
 from vintage_colorizer.errors import MissingError
 from vintage_colorizer.networks.architectures.contract import export_onnx
 from vintage_colorizer.training.generators import CompactPainter, Painter, store
 from vintage_colorizer.training.recipe import Recipe, dump_recipe
 from vintage_colorizer.training.runs import Run, write_text
+from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")
 Figures = Mapping[str, Mapping[str, float]]

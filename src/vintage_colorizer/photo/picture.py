@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vintage_colorizer.color import Pixels
-from vintage_colorizer.metadata import Metadata
+from vintage_colorizer.photo.metadata import Metadata
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,35 @@ import warnings
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from vintage_colorizer.errors import InputError, TooLargeError, UnreadableError, UnsupportedError
+from vintage_colorizer.color import Pixels
+from vintage_colorizer.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    TooLargeError,
+    UnreadableError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+
+
+# Depths and transparency a result format holds. All of them hold our disclosure, or they would not be here.
+HOLDS = {
+    "JPEG": ({8}, False),
+    "PNG": ({8, 16}, True),
+    "TIFF": ({8, 16, 32}, True),
+    "WEBP": ({8}, True),
+    "AVIF": ({8}, True),
+    "HEIF": ({8}, True),
+}
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic"}
+NAMES = {suffix[1:]: format for format, suffix in SUFFIXES.items()} | {
+    **dict.fromkeys(("jpeg", "jpe", "jfif"), "JPEG"),
+    **{"tiff": "TIFF", "heif": "HEIF"},
+}
+MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
 
 SNIFFED_BYTES = 512
 # Plain signatures of the formats that are read, by Pillow's name.
@@ -173,3 +198,36 @@ def quiet_pillow() -> Iterator[None]:
     with _warnings_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         yield
+
+
+def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
+    """Pillow's name of the format a result gets: the source's where it can hold it, else PNG (deep: TIFF).
+
+    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown, OutputError
+    when it cannot hold `depth` bits or the transparency.
+    """
+    if wanted is None:
+        fits = source_format in HOLDS and _holds(source_format, depth, has_alpha)
+        return source_format if fits else "PNG" if depth == 8 else "TIFF"
+    format = NAMES.get(wanted.lower().lstrip("."))
+    if format is None:
+        raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
+    if not _holds(format, depth, has_alpha):
+        what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
+        raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
+    return format
+
+
+def _holds(format: str, depth: int, has_alpha: bool) -> bool:
+    depths, alpha = HOLDS[format]
+    return depth in depths and (alpha or not has_alpha)
+
+
+def check(pixels: Pixels, source: Pixels, alpha: Pixels | None, format: str) -> None:
+    """Raise OutputError when `format` cannot hold the result, ValueError for pixels unlike the source's."""
+    if pixels.dtype != source.dtype or pixels.shape != (*source.shape[:2], 3):
+        raise ValueError(f"pixels {pixels.shape} {pixels.dtype} do not fit {source.shape} {source.dtype}")
+    if format not in HOLDS or not _holds(format, 8 * pixels.dtype.itemsize, alpha is not None):
+        raise OutputError(f"{format} cannot hold this result: choose png or tif.")
+    if max(pixels.shape[:2]) > MAX_SIDE.get(format, 2**31):
+        raise OutputError(f"{format} holds at most {MAX_SIDE[format]} pixels a side: choose png or tif.")

@@ -1,8 +1,8 @@
-"""Read and write pictures so that nothing of them is lost.
+"""Read pictures so that nothing of them is lost.
 
 `probe` looks at the header, `read_photo` gives upright sRGB pixels with all that came beside them, and
-`write_photo` puts colored pixels back into a file of the same kind. How pixels are encoded is in
-`encoders`, profiles in `icc`, EXIF and XMP in `metadata`, deep TIFF in `tiff`.
+`writing` puts colored pixels back into a file of the same kind. Profiles are in `icc`, EXIF and XMP in
+`metadata`, deep TIFF in `tiff`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from vintage_colorizer import encoders, icc
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
-from vintage_colorizer.files import atomically, readable_name, write_errors
-from vintage_colorizer.formats import SNIFFED_BYTES, decoding, open_image, sniff
-from vintage_colorizer.metadata import (
-    Disclosure,
+from vintage_colorizer.files import file_status, read_errors, readable_name
+from vintage_colorizer.options import MAX_MEGAPIXELS
+from vintage_colorizer.photo import icc
+from vintage_colorizer.photo.formats import SNIFFED_BYTES, decoding, open_image, sniff
+from vintage_colorizer.photo.metadata import (
     Metadata,
     as_bytes,
     checked,
@@ -36,31 +35,19 @@ from vintage_colorizer.metadata import (
     upright,
     xmp_packet,
 )
-from vintage_colorizer.options import MAX_MEGAPIXELS
-from vintage_colorizer.picture import Header, Photo
+from vintage_colorizer.photo.picture import Header, Photo
+from vintage_colorizer.photo.writing import luma_table
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    from vintage_colorizer.tiff import Layout
+    from vintage_colorizer.photo.tiff import Layout
 
-__all__ = [
-    "Disclosure",
-    "Header",
-    "Photo",
-    "PhotoSource",
-    "file_status",
-    "output_format",
-    "probe",
-    "read_photo",
-    "write_photo",
-]
 
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 
 MAX_BYTES = 2 * 2**30
 MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
-output_format = encoders.output_format
 
 # What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
 MODES = {
@@ -197,28 +184,13 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[I
         yield io.BytesIO(data), "The input"
 
 
-def file_status(path: str | os.PathLike[str]) -> os.stat_result:
-    """Size, times and kind of a file; raises UnreadableError when it is not there or out of reach."""
-    with _opening(readable_name(path)):
-        return os.stat(path)
-
-
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
     status = file_status(path)
     if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
         raise UnsupportedError(f"{name} is not a file but a folder, pipe, socket or device: name a picture.")
     _check_bytes(status.st_size, name)
-    with _opening(name):
+    with read_errors(name):
         return open(path, "rb")
-
-
-@contextlib.contextmanager
-def _opening(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableError(f"{name} cannot be opened ({reason}).") from error
 
 
 def _check_bytes(size: int, name: str) -> None:
@@ -244,7 +216,7 @@ def _open_file(file: IO[bytes], name: str) -> _Opened:
     file.seek(0)
     opened = _Opened(name, sniff(head, name), file, None)
     if opened.format == "TIFF":
-        from vintage_colorizer import tiff
+        from vintage_colorizer.photo import tiff
 
         opened.tags = tiff.read_tags(file, name)
         opened.layout = tiff.layout(opened.tags, name)
@@ -301,7 +273,7 @@ def _decode(opened: _Opened) -> tuple[Pixels, Pixels | None, list[str]]:
 
 
 def _deep_tiff(opened: _Opened) -> tuple[Pixels, Pixels | None]:
-    from vintage_colorizer import tiff
+    from vintage_colorizer.photo import tiff
 
     assert opened.file and opened.tags and opened.layout
     return tiff.read_deep(opened.file, opened.tags, opened.layout, opened.name)
@@ -417,7 +389,7 @@ def _luma_table(opened: _Opened, on_grid: bool, transposed: bool) -> tuple[int, 
     if image.mode not in ("L", "RGB") or opened.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:
         return None
     table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-    return encoders.luma_table(tuple(table), on_grid, transposed) if table else None
+    return luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 # --- Metadata -------------------------------------------------------------------------------------------
@@ -439,35 +411,10 @@ def _metadata(opened: _Opened) -> Metadata:
     if opened.tags is None:
         assert opened.image is not None
         return metadata_of(opened.image, opened.format)
-    from vintage_colorizer import tiff
+    from vintage_colorizer.photo import tiff
 
     assert opened.file is not None
     return tiff.metadata_of(opened.file, opened.tags)
 
 
 # --- Writing --------------------------------------------------------------------------------------------
-
-
-def write_photo(
-    target: str | os.PathLike[str] | BinaryIO,
-    pixels: Pixels,
-    photo: Photo,
-    *,
-    format: str,
-    quality: int | None = None,
-    strip: bool = False,
-    disclosure: Disclosure,
-) -> None:
-    """Write colored pixels (H x W x 3, sRGB, of the type of `photo.pixels`) with all that `photo` carried.
-
-    `format` is what `output_format` gave. A path is written atomically, parent folders are made. `strip`
-    leaves out the source's EXIF, XMP, IPTC and text. Raises OutputError, DiskFullError.
-    """
-    encoders.check(pixels, photo.pixels, photo.alpha, format)
-    if isinstance(target, (str, os.PathLike)):
-        with atomically(Path(target)) as file:
-            encoders.encode(file, pixels, photo, format, quality, strip, disclosure)
-    else:
-        with write_errors("the output"):
-            encoders.encode(target, pixels, photo, format, quality, strip, disclosure)
-            target.flush()

@@ -6,20 +6,27 @@ import functools
 import importlib
 import io
 import logging
+import os
 import struct
 import zlib
 from dataclasses import replace
-from typing import IO, Any, cast
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from vintage_colorizer import icc
-from vintage_colorizer.color import Pixels
-from vintage_colorizer.errors import MissingError, OptionError, OutputError
-from vintage_colorizer.formats import quiet_pillow
-from vintage_colorizer.metadata import Disclosure, Metadata, disclose, stripped
-from vintage_colorizer.picture import Photo
+from vintage_colorizer.color import Pixels, full_scale
+from vintage_colorizer.errors import MissingError, OutputError
+from vintage_colorizer.files import atomically, write_errors
+from vintage_colorizer.photo import icc
+from vintage_colorizer.photo.formats import check, quiet_pillow
+from vintage_colorizer.photo.metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer.photo.picture import Photo
+
+MARK_TEXT = "AI color"
+MARK_HEIGHT = 0.03  # of the picture's shorter side
+
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -30,54 +37,6 @@ SUBSAMPLING = "4:2:0"
 PNG_LEVEL = 6  # of zlib; 3 takes half the time for files 6 % larger
 MAX_SEGMENT = 65533  # bytes in a marker of a JPEG
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
-# Depths and transparency a result format holds. All of them hold our disclosure, or they would not be here.
-HOLDS = {
-    "JPEG": ({8}, False),
-    "PNG": ({8, 16}, True),
-    "TIFF": ({8, 16, 32}, True),
-    "WEBP": ({8}, True),
-    "AVIF": ({8}, True),
-    "HEIF": ({8}, True),
-}
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic"}
-NAMES = {suffix[1:]: format for format, suffix in SUFFIXES.items()} | {
-    **dict.fromkeys(("jpeg", "jpe", "jfif"), "JPEG"),
-    **{"tiff": "TIFF", "heif": "HEIF"},
-}
-MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
-
-
-def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
-    """Pillow's name of the format a result gets: the source's where it can hold it, else PNG (deep: TIFF).
-
-    `wanted` is a name or suffix (`jpg`, `.tif`, `PNG`). Raises OptionError when it is unknown, OutputError
-    when it cannot hold `depth` bits or the transparency.
-    """
-    if wanted is None:
-        fits = source_format in HOLDS and _holds(source_format, depth, has_alpha)
-        return source_format if fits else "PNG" if depth == 8 else "TIFF"
-    format = NAMES.get(wanted.lower().lstrip("."))
-    if format is None:
-        raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
-    if not _holds(format, depth, has_alpha):
-        what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
-        raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
-    return format
-
-
-def _holds(format: str, depth: int, has_alpha: bool) -> bool:
-    depths, alpha = HOLDS[format]
-    return depth in depths and (alpha or not has_alpha)
-
-
-def check(pixels: Pixels, source: Pixels, alpha: Pixels | None, format: str) -> None:
-    """Raise OutputError when `format` cannot hold the result, ValueError for pixels unlike the source's."""
-    if pixels.dtype != source.dtype or pixels.shape != (*source.shape[:2], 3):
-        raise ValueError(f"pixels {pixels.shape} {pixels.dtype} do not fit {source.shape} {source.dtype}")
-    if format not in HOLDS or not _holds(format, 8 * pixels.dtype.itemsize, alpha is not None):
-        raise OutputError(f"{format} cannot hold this result: choose png or tif.")
-    if max(pixels.shape[:2]) > MAX_SIDE.get(format, 2**31):
-        raise OutputError(f"{format} holds at most {MAX_SIDE[format]} pixels a side: choose png or tif.")
 
 
 class _Plain:
@@ -101,7 +60,7 @@ def encode(
     metadata = replace(metadata, xmp=disclose(metadata.xmp, disclosure))
     profile = icc.srgb_profile()
     if format == "TIFF":
-        from vintage_colorizer import tiff
+        from vintage_colorizer.photo import tiff
 
         tiff.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
     elif format == "PNG":
@@ -263,3 +222,40 @@ def _write_heif(file: IO[bytes], image: Image.Image, options: dict[str, Any], pr
         pillow_heif.from_pillow(image).save(file, chroma=444, **options)
     except (RuntimeError, ValueError) as error:
         raise OutputError(f"The result could not be encoded as HEIC ({error}): choose jpg or png.") from error
+
+
+def write_photo(
+    target: str | os.PathLike[str] | BinaryIO,
+    pixels: Pixels,
+    photo: Photo,
+    *,
+    format: str,
+    quality: int | None = None,
+    strip: bool = False,
+    disclosure: Disclosure,
+) -> None:
+    """Write colored pixels (H x W x 3, sRGB, of the type of `photo.pixels`) with all that `photo` carried.
+
+    `format` is what `output_format` gave. A path is written atomically, parent folders are made. `strip`
+    leaves out the source's EXIF, XMP, IPTC and text. Raises OutputError, DiskFullError.
+    """
+    check(pixels, photo.pixels, photo.alpha, format)
+    if isinstance(target, (str, os.PathLike)):
+        with atomically(Path(target)) as file:
+            encode(file, pixels, photo, format, quality, strip, disclosure)
+    else:
+        with write_errors("the output"):
+            encode(target, pixels, photo, format, quality, strip, disclosure)
+            target.flush()
+
+
+def add_mark(pixels: Pixels) -> None:
+    """Write a small half-transparent mark into the lower left corner, in place; the only change ever made to luma."""
+    height, width = pixels.shape[:2]
+    size = max(8, round(MARK_HEIGHT * min(height, width)))
+    font = ImageFont.load_default(size=size)
+    mask = Image.new("L", (width, min(height, 2 * size)))
+    ImageDraw.Draw(mask).text((size / 2, mask.height - size / 2), MARK_TEXT, fill=153, font=font, anchor="ls")
+    opacity = np.asarray(mask, dtype=np.float32)[..., None] / 255
+    corner = pixels[-mask.height :]
+    corner[:] = (corner + opacity * (full_scale(pixels.dtype) - corner)).astype(pixels.dtype)

@@ -21,8 +21,8 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import OutputError, UnsupportedError
-from vintage_colorizer.formats import decoding, quiet_pillow
-from vintage_colorizer.metadata import (
+from vintage_colorizer.photo.formats import decoding, quiet_pillow
+from vintage_colorizer.photo.metadata import (
     EXIF_IFD,
     IPTC_RESOURCE,
     ORIENTATION,

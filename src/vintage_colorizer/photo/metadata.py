@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from vintage_colorizer import __version__
+from vintage_colorizer.version import __version__
 
 if TYPE_CHECKING:
     from PIL import Image
+
 
 NAMESPACE = "urn:vintage-colorizer:1.0/"
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"

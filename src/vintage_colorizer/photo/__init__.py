@@ -1,0 +1,1 @@
+"""Photo files: what they are, reading, writing, color profiles and metadata."""

@@ -1,0 +1,163 @@
+"""A colored photo: its pixels when asked for, its fingerprint, and how it is saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from vintage_colorizer import color
+from vintage_colorizer.color import Floats, Pixels, eight_bit
+from vintage_colorizer.errors import OutputExistsError
+from vintage_colorizer.files import file_status
+from vintage_colorizer.networks.catalog import LookSettings
+from vintage_colorizer.networks.engines import NetworkInfo
+from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
+from vintage_colorizer.options import MACHINE_FIELDS, Look, PhotoOptions
+from vintage_colorizer.photo.formats import output_format
+from vintage_colorizer.photo.metadata import Disclosure
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.writing import write_photo
+
+ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a photo came from: enough to know it again, and to keep it from being overwritten."""
+
+    identity: str  # size and time of a file, else a hash of the pixels
+    path: Path | None = None
+
+    @classmethod
+    def of_pixels(cls, pixels: Pixels) -> Source:
+        """Describe a picture that has no file."""
+        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> Source:
+        """Describe a file without reading it; raises UnreadableError if it is not there."""
+        status = file_status(path)
+        return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
+
+    def protect(self, target: Path) -> None:
+        """Raise OutputExistsError if `target` is this very source."""
+        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
+            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
+
+
+@dataclass(frozen=True)
+class ColorizedPhoto:
+    """A photo and the chroma proposed for it; pixels are made when asked for.
+
+    `adjust` is instant: the network's answer is kept as it came.
+    """
+
+    photo: Photo
+    chroma: Floats  # h x w x 2, small, as the network gave it
+    luma: Floats  # h x w, of the same size
+    options: PhotoOptions
+    look: Look
+    settings: LookSettings
+    network: NetworkInfo
+    render_factor: int
+    source: Source
+    notes: tuple[str, ...]
+
+    @property
+    def final_chroma(self) -> Floats:
+        """Small chroma after saturation and warmth."""
+        saturation = self.options.saturation * self.settings.saturation
+        return color.adjust(self.chroma, self.luma, saturation, self.options.warmth)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The colored picture, H x W x 3 RGB, of the source's own depth."""
+        threads = self.options.threads or os.cpu_count() or 1
+        return color.merge(self.photo.pixels, self.final_chroma, threads)
+
+    @property
+    def image(self) -> Image.Image:
+        """The colored picture as an 8-bit RGB Pillow image, without the alpha channel."""
+        return Image.fromarray(eight_bit(self.pixels))
+
+    @property
+    def strength(self) -> float:
+        """Mean chroma of the result, 0 (grey) to about 0.6."""
+        return color.strength(self.final_chroma)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Notes from reading and coloring, and what makes the result doubtful."""
+        chroma = self.final_chroma
+        doubts = []
+        if color.strength(chroma) < LITTLE_COLOR:
+            doubts.append(LITTLE_COLOR_NOTE)
+        elif color.hue_share(chroma) > ONE_HUE:
+            doubts.append("one hue covers nearly everything: try another render factor")
+        return (*self.photo.notes, *self.notes, *doubts)
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies this result: source, network and the options that shape it."""
+        return fingerprint(self.source.identity, self.options, self.look, self.settings, self.network)
+
+    def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
+        """Return a copy with another saturation or warmth, without asking the network again."""
+        given = {"saturation": saturation, "warmth": warmth}
+        options = self.options.replace(**{name: value for name, value in given.items() if value is not None})
+        return dataclasses.replace(self, options=options)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture, atomically; the format is the one asked for in the options, else the name's.
+
+        Raises:
+            OutputExistsError: `path` is the source itself.
+            OptionError: the format is not known or cannot hold the picture.
+            OutputError: it cannot be written.
+        """
+        target = Path(path)
+        self.source.protect(target)
+        self.write(target, self.options.format or target.suffix)
+        return target
+
+    def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
+        """Write the picture to a path or an open binary file.
+
+        Args:
+            target: where to.
+            format: its name or a suffix, such as png or .png; the source's where that can hold it by default.
+
+        Raises:
+            OptionError: the format is not known or cannot hold the picture.
+            OutputError: it cannot be written.
+        """
+        format = output_format(self.photo.format, self.photo.depth, self.photo.alpha is not None, format)
+        pixels = self.pixels
+        if self.options.mark:
+            from vintage_colorizer.photo.writing import add_mark
+
+            add_mark(pixels)
+        write_photo(
+            target,
+            pixels,
+            self.photo,
+            format=format,
+            quality=self.options.quality,
+            strip=self.options.strip,
+            disclosure=Disclosure(self.fingerprint, look=self.look, network=self.network.name),
+        )
+
+
+def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
+    """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
+    shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
+    parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
