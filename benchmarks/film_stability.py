@@ -28,10 +28,10 @@ from skimage import data
 from vintage_colorizer import color, metrics
 from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes, moved
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.inference import propose_batch, settings_of
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.stability import REACH, Moment, calm, fade_extremes, moved
 
 SIZE = 192, 256  # height and width of frames
 LARGE = 384, 512  # the same where render factors are compared

@@ -17,7 +17,7 @@ from PIL import Image
 from clusters import s3_server
 from fill_rule import filled, key_table
 from vintage_colorizer import Colorizer
-from vintage_colorizer.film import FilmResult, color_film
+from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.networks import weights
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.runners import require_ray

@@ -11,9 +11,9 @@ from av.stream import Disposition
 
 from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.film import color_segment, colored_frames, make_plan
+from vintage_colorizer.film.coloring import color_segment, colored_frames
+from vintage_colorizer.film.plan import Plan, Segment, cut, make_plan
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.segments import Plan, Segment, cut
 
 TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 

@@ -11,10 +11,10 @@ import pytest
 
 from bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer import color as colors
-from vintage_colorizer.containers import kind_of
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError, UnsupportedError
-from vintage_colorizer.film_source import FrameReader, open_film
-from vintage_colorizer.scan import scan
+from vintage_colorizer.film.containers import kind_of
+from vintage_colorizer.film.scan import scan
+from vintage_colorizer.film.source import FrameReader, open_film
 
 PLAYLISTS = {
     "m3u8": b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",

@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 
 from bad_films import frames_of, luma_of, make_film
-from vintage_colorizer import film_worker
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import DiskFullError, OutputExistsError, UnreadableError
-from vintage_colorizer.film import FilmResult, Progress
-from vintage_colorizer.film_worker import color_in_worker
+from vintage_colorizer.film import process as film_worker
+from vintage_colorizer.film.job import FilmResult
+from vintage_colorizer.film.process import color_in_worker
+from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions
 
-SOURCE = str(Path(film_worker.__file__).parent.parent)
+SOURCE = str(Path(film_worker.__file__).parents[2])
 OPTIONS = FilmOptions.of(threads=1, render_factor=7, codec="ffv1")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -75,7 +76,7 @@ def is_whole(source: Path, target: Path) -> bool:
 def worker_of(parent: int) -> int | None:
     for line in subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines():
         words = line.split(None, 2)
-        if words[1] == str(parent) and "film_worker" in words[2]:
+        if words[1] == str(parent) and "film.process" in words[2]:
             return int(words[0])
     return None
 

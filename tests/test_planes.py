@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vintage_colorizer import color
-from vintage_colorizer.planes import BT601, BT709, MATRICES, ChromaPlanes, Coding, Orientation, shrink_luma
+from vintage_colorizer.film.planes import BT601, BT709, MATRICES, ChromaPlanes, Coding, Orientation, shrink_luma
 
 COLORS = [(180, 60, 50), (40, 120, 60), (60, 70, 170), (200, 180, 90), (128, 128, 128), (90, 40, 110)]
 CODINGS = [Coding(matrix, full, depth) for matrix in (BT601, BT709, 9) for full in (False, True) for depth in (8, 10)]

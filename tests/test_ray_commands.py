@@ -17,7 +17,7 @@ import pytest
 from bad_films import frames_of, make_film
 from clusters import pictures
 from training_photos import write_photos
-from vintage_colorizer.segments import Workspace
+from vintage_colorizer.film.workspace import Workspace
 
 pytest.importorskip("ray")
 pytestmark = [

@@ -16,7 +16,8 @@ import pytest
 from bad_films import frames_of, make_film
 from vintage_colorizer import ray_films
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.film import Progress, color_film
+from vintage_colorizer.film.job import color_film
+from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.items import Item, Outcome
 from vintage_colorizer.options import FilmOptions
 

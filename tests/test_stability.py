@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from skimage import data
 
 from vintage_colorizer.color import Floats
-from vintage_colorizer.stability import REACH, Moment, ShotDetector, calm, fade_extremes
+from vintage_colorizer.film.shots import ShotDetector
+from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes
 
 PICTURES = [
     data.camera(),

@@ -17,7 +17,7 @@ from vintage_colorizer.version import __version__
 if TYPE_CHECKING:
     from vintage_colorizer.colorizer import Colorizer
     from vintage_colorizer.errors import VintageColorizerError
-    from vintage_colorizer.film import FilmResult
+    from vintage_colorizer.film.job import FilmResult
     from vintage_colorizer.options import FilmOptions, PhotoOptions
     from vintage_colorizer.photo.result import ColorizedPhoto
 
@@ -39,7 +39,7 @@ _HOMES = {
     "ColorizedPhoto": "photo.result",
     "Colorizer": "colorizer",
     "FilmOptions": "options",
-    "FilmResult": "film",
+    "FilmResult": "film.job",
     "PhotoOptions": "options",
     "VintageColorizerError": "errors",
 }

@@ -23,7 +23,9 @@ from vintage_colorizer.photo.reading import PhotoSource, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto, Source
 
 if TYPE_CHECKING:
-    from vintage_colorizer.film import FilmFrame, FilmResult, Progress
+    from vintage_colorizer.film.coloring import FilmFrame
+    from vintage_colorizer.film.job import FilmResult
+    from vintage_colorizer.film.progress import Progress
 
 
 log = logging.getLogger("vintage_colorizer")
@@ -144,7 +146,7 @@ class Colorizer:
             OptionError: a setting is wrong.
             EngineError: the network failed.
         """
-        from vintage_colorizer.film_worker import color_in_worker
+        from vintage_colorizer.film.process import color_in_worker
 
         report = progress or (lambda now: None)
         film_options = self._film_options(options, settings)
@@ -157,7 +159,7 @@ class Colorizer:
 
         The film is decoded twice: first for its shots and times. This happens in the caller's process.
         """
-        from vintage_colorizer.film import film_frames
+        from vintage_colorizer.film.coloring import film_frames
 
         return film_frames(Path(source), self.networks, self._film_options(options, settings))
 

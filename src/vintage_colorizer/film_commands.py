@@ -9,21 +9,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from vintage_colorizer import film
-from vintage_colorizer.commands import (
-    PLAIN_PROGRESS_SECONDS,
-    Console,
-    Tally,
-    at_home,
-    open_report,
-    single_line,
-)
-from vintage_colorizer.containers import kind_of
-from vintage_colorizer.encoding import require_settings
+from vintage_colorizer.commands import PLAIN_PROGRESS_SECONDS, Console, Tally, at_home, open_report, single_line
 from vintage_colorizer.errors import FAILED, INTERRUPTED
+from vintage_colorizer.film.containers import kind_of
+from vintage_colorizer.film.encoding import require_settings
+from vintage_colorizer.film.plan import with_look
+from vintage_colorizer.film.process import color_in_worker
+from vintage_colorizer.film.source import SUFFIXES
 from vintage_colorizer.film_archive import color_one
-from vintage_colorizer.film_source import SUFFIXES
-from vintage_colorizer.film_worker import color_in_worker
 from vintage_colorizer.items import Item, Outcome, Wanted, find, may_be_several
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
@@ -33,7 +26,7 @@ from vintage_colorizer.runners import require_ray
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
-    shared = film.with_look(options).model_dump(include=set(ColorOptions.model_fields))
+    shared = with_look(options).model_dump(include=set(ColorOptions.model_fields))
     Networks().engine(
         at_home(PhotoOptions.of(**shared), job)
     )  # says what computes; whatever is wrong is said before any work

@@ -198,7 +198,7 @@ def chroma_change(chroma: Sequence[Floats], back: Sequence[Floats], known: Seque
     Returns:
         NaN if it is known nowhere.
     """
-    from vintage_colorizer.stability import moved  # brings OpenCV, which a training machine may lack
+    from vintage_colorizer.film.stability import moved  # brings OpenCV, which a training machine may lack
 
     changes = [
         np.linalg.norm(chroma[i] - moved(chroma[i - 1], back[i]), axis=-1)[known[i]].mean()

@@ -11,10 +11,10 @@ import numpy as np
 from vintage_colorizer import color, metrics
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.film.stability import fade_extremes
 from vintage_colorizer.metrics import RGB
 from vintage_colorizer.options import PhotoOptions
 from vintage_colorizer.photo.picture import Photo
-from vintage_colorizer.stability import fade_extremes
 
 FRAMES = 12
 WINDOW = 0.8  # of the photo's sides

@@ -27,7 +27,8 @@ from starlette.responses import FileResponse, JSONResponse
 
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
-from vintage_colorizer.film import FilmResult, Progress
+from vintage_colorizer.film.job import FilmResult
+from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.server import Service, documented, query_parameter
 from vintage_colorizer.server_limits import CLOSE, Task, receive_into

@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
-from vintage_colorizer.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
+from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
 
 SUFFIXES = [
     ".mp4",

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition
 
-from vintage_colorizer.encoding import Encoding
-from vintage_colorizer.errors import OptionError, OutputError
+from vintage_colorizer.errors import OutputError
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.film_source import Source, film_stream, open_film, url
+from vintage_colorizer.film.containers import MKV, WEBM, Kind
+from vintage_colorizer.film.encoding import Encoding
+from vintage_colorizer.film.plan import Piece, Times
+from vintage_colorizer.film.source import Source, film_stream, open_film, url
 
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # not of the film
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
@@ -33,98 +34,6 @@ IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}  # by number of channels
 AUDIO_BIT_RATE = 96_000  # a channel
 GAP_SECONDS = 0.1  # of missing sound that is filled with silence
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of file a result can be; `None` where anything goes."""
-
-    format: str
-    codecs: tuple[str, ...]  # of ours; the first is the default
-    audio: frozenset[str] | None
-    audio_fallback: str
-    subtitles: frozenset[str]
-    text_subtitles: str  # what text subtitles become that it cannot hold
-    options: tuple[tuple[str, str], ...] = ()
-    attachments: bool = False
-
-
-_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
-_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_u8"})
-_FAST_START = (("movflags", "faststart"),)
-_NO_SHIFT = (("avoid_negative_ts", "disabled"),)  # else sound that begins before 0 moves the picture
-MP4 = Kind(
-    "mp4",
-    ("h264", "h265", "av1", "vp9"),
-    _MP4_AUDIO,
-    "aac",
-    frozenset({"mov_text", "dvd_subtitle"}),
-    "mov_text",
-    _FAST_START,
-)
-MOV = Kind(
-    "mov",
-    ("h264", "h265", "prores", "ffv1"),
-    _MP4_AUDIO - {"opus", "flac"} | _PCM,
-    "aac",
-    frozenset({"mov_text"}),
-    "mov_text",
-    _FAST_START,
-)
-MKV = Kind(
-    "matroska",
-    ("h264", "h265", "vp9", "av1", "ffv1", "prores"),
-    None,
-    "flac",
-    frozenset({"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
-    "subrip",
-    _NO_SHIFT,
-    attachments=True,
-)
-WEBM = Kind(
-    "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT
-)
-KINDS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".mkv": MKV, ".webm": WEBM}
-
-
-def kind_of(target: Path, codec: str | None) -> tuple[Kind, str]:
-    """The kind of file a name asks for, and the codec to use in it.
-
-    Raises:
-        OptionError: no such kind can be written, or it cannot hold the codec.
-    """
-    kind = KINDS.get(target.suffix.lower())
-    if kind is None:
-        raise OptionError(f"{readable_name(target)} cannot be written: name the film {', '.join(KINDS)}.")
-    if codec is not None and codec not in kind.codecs:
-        raise OptionError(
-            f"A {target.suffix} film cannot hold {codec}; it can hold {', '.join(kind.codecs)}, or use .mkv."
-        )
-    return kind, codec or kind.codecs[0]
-
-
-@dataclass(frozen=True)
-class Times:
-    """When frames are shown, in units of `base` seconds."""
-
-    base: Fraction
-    starts: Sequence[int]
-    durations: Sequence[int]
-
-    def decode_times(self, delay: int) -> Iterator[int]:
-        """The decoding times of packets in file order, for frames that are decoded up to `delay` places early."""
-        step = self.durations[0] if self.durations else 1
-        yield from (self.starts[0] - step * early for early in range(delay, 0, -1))
-        yield from self.starts
-
-
-@dataclass(frozen=True)
-class Piece:
-    """An encoded segment: its file, the index of its first frame, and how many places early it decodes frames."""
-
-    path: Path
-    start: int
-    delay: int
 
 
 def join(

@@ -24,7 +24,8 @@ from typing import IO, Any
 from vintage_colorizer import errors
 from vintage_colorizer.errors import UnreadableError, VintageColorizerError
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.film import FilmResult, Progress, Report, color_film, throttled
+from vintage_colorizer.film.job import FilmResult, color_film
+from vintage_colorizer.film.progress import Progress, Report, throttled
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 
@@ -85,10 +86,10 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
 @contextmanager
 def _process() -> Iterator[subprocess.Popen[str]]:
     """A worker, which is gone at the end of the `with`, whatever happened."""
-    package = str(Path(__file__).parent.parent)
+    package = str(Path(__file__).parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "vintage_colorizer.film_worker"],
+        [sys.executable, "-m", "vintage_colorizer.film.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,9 +12,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.film_source import Source, url
+from vintage_colorizer.film.planes import Coding, Plane
+from vintage_colorizer.film.source import Source, url
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.planes import Coding, Plane
 
 TICK = Fraction(1, 1000)  # a segment file's time base, in which frame n is at n: times are kept elsewhere
 

@@ -10,122 +10,21 @@ import hashlib
 import json
 import os
 import shutil
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 from filelock import FileLock, Timeout
 
-from vintage_colorizer.containers import Piece, Times
-from vintage_colorizer.encoding import Encoding
 from vintage_colorizer.errors import OutputError, OutputExistsError
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.film_source import Source, url
-from vintage_colorizer.options import FilmOptions, Look
-from vintage_colorizer.stability import REACH
+from vintage_colorizer.film.plan import Piece, Plan, Segment
+from vintage_colorizer.film.source import url
 
-SEGMENT_SECONDS = 10
-SEGMENT_FRAMES = 600
 LOCK_PATIENCE = 3.0  # seconds for the worker of a run that was just killed to notice
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Frames start <= index < stop of a film."""
-
-    index: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that decides a result: plain values, the same on every machine."""
-
-    fingerprint: str
-    identity: str  # of the source file, see `identity`
-    source: Source
-    options: FilmOptions
-    look: Look
-    network: str
-    render_factor: int
-    vividness: float | None
-    saturation: float
-    stability: float
-    encoding: Encoding
-    shots: tuple[int, ...]  # index of the first frame of each
-    segments: tuple[Segment, ...]
-    raw_times: tuple[int | None, ...]  # as the file has them, to find frames again
-    starts: tuple[int, ...]  # as the result has them: they only increase
-    durations: tuple[int, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def times(self) -> Times:
-        """When frames are shown."""
-        return Times(Fraction(*self.source.time_base), self.starts, self.durations)
-
-    def reach(self, segment: Segment) -> tuple[int, int]:
-        """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
-        first_shot = self.shots[bisect_right(self.shots, segment.start) - 1]
-        after_last = bisect_left(self.shots, segment.stop)
-        end = self.shots[after_last] if after_last < len(self.shots) else len(self.starts)
-        return max(first_shot, segment.start - REACH), min(end, segment.stop + REACH)
-
-    def to_json(self) -> str:
-        """As text that `of_json` reads."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values["source"], values["encoding"] = self.source.values(), self.encoding.values()
-        values["options"] = self.options.model_dump()
-        values["segments"] = [asdict(one) for one in self.segments]
-        return json.dumps(values)
-
-    @classmethod
-    def of_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        lists["segments"] = tuple(Segment(**one) for one in values["segments"])
-        parts = {
-            "source": Source.of_values(values["source"]),
-            "encoding": Encoding.of_values(values["encoding"]),
-            "options": FilmOptions.of(**values["options"]),
-        }
-        return cls(**{**values, **lists, **parts})
-
-
-def cut(
-    starts: tuple[int, ...], durations: tuple[int, ...], base: Fraction, shots: tuple[int, ...]
-) -> Iterator[Segment]:
-    """Divide a film into segments of at most SEGMENT_SECONDS that begin at shots where they can."""
-    longest = int(SEGMENT_SECONDS / base)
-    begin, index = 0, 0
-    while begin < len(starts):
-        limit = bisect_right(starts, starts[begin] + longest - durations[begin], begin)
-        limit = max(begin + 1, min(limit, begin + SEGMENT_FRAMES))
-        if limit < len(starts):
-            last_shot = shots[bisect_right(shots, limit) - 1]
-            limit = last_shot if last_shot > begin else limit
-        yield Segment(index, begin, limit)
-        begin, index = limit, index + 1
-
-
-def identity(path: Path) -> str:
-    """Size and time of a file, by which a changed one is noticed."""
-    status = path.stat()
-    return f"{status.st_size}:{status.st_mtime_ns}"
-
-
-def film_fingerprint(path: Path, options: FilmOptions, network: str, threads: int, suffix: str) -> str:
-    """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
-    shaping = options.model_dump(exclude={"weights", "engine", "device", "threads", "no_resume"})
-    parts = [identity(path), network, threads, suffix, shaping]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class Workspace:

@@ -11,7 +11,8 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from vintage_colorizer.errors import UnreadableError, UnsupportedError
-from vintage_colorizer.film_source import (
+from vintage_colorizer.film.shots import ShotDetector
+from vintage_colorizer.film.source import (
     INTERLACED_SHARE,
     Losses,
     Source,
@@ -23,7 +24,6 @@ from vintage_colorizer.film_source import (
     prepare_decoder,
     time_of,
 )
-from vintage_colorizer.stability import ShotDetector
 
 Count = Callable[[int, int | None, int], None]  # frames done, frames in all if known, shots so far
 

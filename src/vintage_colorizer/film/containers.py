@@ -1,0 +1,78 @@
+"""Containers of results, and what each can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vintage_colorizer.errors import OptionError
+from vintage_colorizer.files import readable_name
+
+_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
+_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_u8"})
+_FAST_START = (("movflags", "faststart"),)
+_NO_SHIFT = (("avoid_negative_ts", "disabled"),)  # else sound that begins before 0 moves the picture
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file a result can be; `None` where anything goes."""
+
+    format: str
+    codecs: tuple[str, ...]  # of ours; the first is the default
+    audio: frozenset[str] | None
+    audio_fallback: str
+    subtitles: frozenset[str]
+    text_subtitles: str  # what text subtitles become that it cannot hold
+    options: tuple[tuple[str, str], ...] = ()
+    attachments: bool = False
+
+
+MP4 = Kind(
+    "mp4",
+    ("h264", "h265", "av1", "vp9"),
+    _MP4_AUDIO,
+    "aac",
+    frozenset({"mov_text", "dvd_subtitle"}),
+    "mov_text",
+    _FAST_START,
+)
+MOV = Kind(
+    "mov",
+    ("h264", "h265", "prores", "ffv1"),
+    _MP4_AUDIO - {"opus", "flac"} | _PCM,
+    "aac",
+    frozenset({"mov_text"}),
+    "mov_text",
+    _FAST_START,
+)
+MKV = Kind(
+    "matroska",
+    ("h264", "h265", "vp9", "av1", "ffv1", "prores"),
+    None,
+    "flac",
+    frozenset({"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
+    "subrip",
+    _NO_SHIFT,
+    attachments=True,
+)
+WEBM = Kind(
+    "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT
+)
+KINDS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".mkv": MKV, ".webm": WEBM}
+
+
+def kind_of(target: Path, codec: str | None) -> tuple[Kind, str]:
+    """The kind of file a name asks for, and the codec to use in it.
+
+    Raises:
+        OptionError: no such kind can be written, or it cannot hold the codec.
+    """
+    kind = KINDS.get(target.suffix.lower())
+    if kind is None:
+        raise OptionError(f"{readable_name(target)} cannot be written: name the film {', '.join(KINDS)}.")
+    if codec is not None and codec not in kind.codecs:
+        raise OptionError(
+            f"A {target.suffix} film cannot hold {codec}; it can hold {', '.join(kind.codecs)}, or use .mkv."
+        )
+    return kind, codec or kind.codecs[0]
