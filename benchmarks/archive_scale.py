@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vintage_colorizer import journal
-from vintage_colorizer.archive import run
-from vintage_colorizer.items import Item, Outcome
+from vintage_colorizer.archive import journal
+from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.photos import run
 from vintage_colorizer.options import JobOptions
-from vintage_colorizer.runners import open_runner
+from vintage_colorizer.workers import open_runner
 
 PHOTO = [sys.executable, "-m", "vintage_colorizer", "photo"]
 PIXELS = 1_000_000

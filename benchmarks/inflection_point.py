@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vintage_colorizer.sources import open_source
+from vintage_colorizer.datasets import open_source
 from vintage_colorizer.training.data import decode, shuffled, survey
 from vintage_colorizer.training.feed import HELD_OUT
 from vintage_colorizer.training.generators import Painter, build_painter, luma_of

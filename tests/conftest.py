@@ -20,7 +20,7 @@ from vintage_colorizer import Colorizer
 from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.networks import weights
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.runners import require_ray
+from vintage_colorizer.workers import require_ray
 
 # Whoever starts the tests in the background may have told them to ignore Ctrl-C; some are about it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,14 +19,15 @@ import pytest
 from PIL import Image
 
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive import color_file, result_path, run
+from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.names import result_path
+from vintage_colorizer.archive.photos import color_file, run
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.items import Item, Outcome, find
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
-from vintage_colorizer.runners import LocalRunner
+from vintage_colorizer.workers.local import LocalRunner
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from training_photos import write_photos
+from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import InputError
-from vintage_colorizer.sources import open_source
 from vintage_colorizer.training.data import (
     Held,
     Streamed,

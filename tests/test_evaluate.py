@@ -13,6 +13,7 @@ from PIL import Image
 
 from training_photos import write_photos
 from vintage_colorizer import Colorizer, metrics
+from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.evaluate import (
     GREY,
@@ -31,7 +32,6 @@ from vintage_colorizer.evaluate import (
 from vintage_colorizer.evaluate_report import as_html, as_json
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.options import EvaluateOptions
-from vintage_colorizer.sources import Source, open_source
 
 FAST = {"extractor": "none", "resamples": 50, "threads": 2, "agreement": 3, "pans": 1}
 

@@ -13,13 +13,13 @@ from filelock import FileLock
 
 from clusters import grey_picture, pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive import color_item, expected_fingerprint, run
+from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.photos import color_item, expected_fingerprint, run
 from vintage_colorizer.errors import OutputExistsError
-from vintage_colorizer.items import Item, Outcome, find
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.runners import LocalRunner
+from vintage_colorizer.workers.local import LocalRunner
 
-journal = pytest.importorskip("vintage_colorizer.journal")
+journal = pytest.importorskip("vintage_colorizer.archive.journal")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)

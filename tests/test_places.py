@@ -13,13 +13,14 @@ from uuid import uuid4
 import pytest
 
 from clusters import BUCKET, grey_picture
-from vintage_colorizer import Colorizer, commands, places
-from vintage_colorizer.archive import color_item, run
+from vintage_colorizer import Colorizer, commands
+from vintage_colorizer.archive import places
+from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.photos import color_item, run
+from vintage_colorizer.archive.places import Entry, Url, files_below, place, read_bytes, write_bytes
 from vintage_colorizer.errors import OptionError, UnreadableError
-from vintage_colorizer.items import Item, Outcome, find
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.places import Entry, Url, files_below, place, read_bytes, write_bytes
-from vintage_colorizer.runners import LocalRunner
+from vintage_colorizer.workers.local import LocalRunner
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 

@@ -14,11 +14,11 @@ import av
 import pytest
 
 from bad_films import frames_of, make_film
-from vintage_colorizer import ray_films
+from vintage_colorizer.archive import films_on_ray as ray_films
+from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.film.job import color_film
 from vintage_colorizer.film.progress import Progress
-from vintage_colorizer.items import Item, Outcome
 from vintage_colorizer.options import FilmOptions
 
 OPTIONS = FilmOptions.of(render_factor=7, codec="ffv1", threads=1)

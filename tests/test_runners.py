@@ -17,11 +17,13 @@ import pytest
 
 from clusters import pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive import color_item, run
+from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.photos import color_item, run
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.items import Item, Outcome, find
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.runners import Known, LocalRunner, Runner, open_runner
+from vintage_colorizer.workers import open_runner
+from vintage_colorizer.workers.base import Known, Runner
+from vintage_colorizer.workers.local import LocalRunner
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from training_photos import write_photos
+from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import InputError, MissingError, UnreadableError
-from vintage_colorizer.sources import open_source
 
 
 def test_shards_give_what_the_folder_gives(tmp_path: Path) -> None:

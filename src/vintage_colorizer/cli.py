@@ -132,7 +132,7 @@ def photo(
 ) -> None:
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer import commands
-    from vintage_colorizer.places import local, place
+    from vintage_colorizer.archive.places import local, place
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)
@@ -167,7 +167,7 @@ def film(
 ) -> None:
     """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
     from vintage_colorizer import commands, film_commands
-    from vintage_colorizer.places import local, place
+    from vintage_colorizer.archive.places import local, place
 
     _set_level(quiet, debug)
     console = commands.Console(quiet)

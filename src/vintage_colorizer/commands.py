@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from vintage_colorizer import archive
+from vintage_colorizer.archive import photos as archive
+from vintage_colorizer.archive.inputs import Item, Outcome, find, is_result_folder, may_be_several
+from vintage_colorizer.archive.places import Place, Url, is_folder, place
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputError, VintageColorizerError
 from vintage_colorizer.files import atomically, readable_name
-from vintage_colorizer.items import Item, Outcome, find, is_result_folder, may_be_several
 from vintage_colorizer.networks import weights
 from vintage_colorizer.networks.engines import describe_hardware, unused_gpu
 from vintage_colorizer.options import JobOptions, PhotoOptions
@@ -32,14 +33,13 @@ from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto, Source
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.photo.writing import write_photo
-from vintage_colorizer.places import Place, Url, is_folder, place
-from vintage_colorizer.runners import open_runner
 from vintage_colorizer.version import __version__
+from vintage_colorizer.workers import open_runner
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from vintage_colorizer.journal import Journal
+    from vintage_colorizer.archive.journal import Journal
 
 
 DEMO_FILE = "demo.jpg"
@@ -196,7 +196,7 @@ def _journal(
     """The journal of an archive: there is one with --ray, and in folders behind a URL."""
     if out is None or not (job.ray or isinstance(out, Url)) or not is_result_folder(out, paths):
         return nullcontext()
-    from vintage_colorizer import journal
+    from vintage_colorizer.archive import journal
 
     here = at_home(colorizer.options, job)
     expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=here)

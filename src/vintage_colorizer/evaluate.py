@@ -20,6 +20,7 @@ from vintage_colorizer import color, metrics, pans
 from vintage_colorizer.bootstrap import COVERAGE, Bootstrap, Interval
 from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.datasets import Source
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.extractor import EXTRACTOR, SIDE, Extractor
 from vintage_colorizer.metrics import RGB
@@ -29,9 +30,8 @@ from vintage_colorizer.options import EvaluateOptions, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
-from vintage_colorizer.runners import open_runner
-from vintage_colorizer.sources import Source
 from vintage_colorizer.version import __version__
+from vintage_colorizer.workers import open_runner
 
 log = logging.getLogger("vintage_colorizer")
 Figures = dict[str, float]

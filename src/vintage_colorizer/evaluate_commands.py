@@ -9,11 +9,11 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from vintage_colorizer.commands import Console
+from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError
 from vintage_colorizer.evaluate import Evaluation, Measure, evaluate, tasks
 from vintage_colorizer.evaluate_report import formatted, heading, tables, write_report
 from vintage_colorizer.options import EvaluateOptions
-from vintage_colorizer.sources import open_source
 
 
 def run(data: str, options: EvaluateOptions, console: Console) -> int:

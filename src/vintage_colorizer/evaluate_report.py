@@ -17,6 +17,7 @@ from PIL import Image
 
 from vintage_colorizer.bootstrap import Interval
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.datasets import Source
 from vintage_colorizer.evaluate import (
     DISTANCE,
     GREY,
@@ -31,7 +32,6 @@ from vintage_colorizer.evaluate import (
 )
 from vintage_colorizer.files import atomically
 from vintage_colorizer.metrics import RGB
-from vintage_colorizer.sources import Source
 
 TABLES: tuple[tuple[Measure, ...], ...] = ((*MEASURES, DISTANCE), PAN_MEASURES)
 WORST, RANDOM = 12, 12  # photos shown

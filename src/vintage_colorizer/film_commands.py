@@ -9,18 +9,19 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from vintage_colorizer.archive.films import color_one
+from vintage_colorizer.archive.inputs import Item, Outcome, Wanted, find, may_be_several
 from vintage_colorizer.commands import PLAIN_PROGRESS_SECONDS, Console, Tally, at_home, open_report, single_line
 from vintage_colorizer.errors import FAILED, INTERRUPTED
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.encoding import require_settings
 from vintage_colorizer.film.plan import with_look
 from vintage_colorizer.film.process import color_in_worker
+from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.source import SUFFIXES
-from vintage_colorizer.film_archive import color_one
-from vintage_colorizer.items import Item, Outcome, Wanted, find, may_be_several
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
-from vintage_colorizer.runners import require_ray
+from vintage_colorizer.workers import require_ray
 
 
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
@@ -69,14 +70,14 @@ def _by_ray(
     """Color films on a cluster, segment by segment, several at a time."""
     assert job.ray is not None
     ray_runner = require_ray()
-    from vintage_colorizer import ray_films
+    from vintage_colorizer.archive import films_on_ray as ray_films
 
     with ray_runner.started(job.ray), film_progress(console, "films") as show:
         yield from ray_films.outcomes(items, options, job.overwrite, show)
 
 
 @contextmanager
-def film_progress(console: Console, name: str) -> Iterator[film.Report]:
+def film_progress(console: Console, name: str) -> Iterator[Report]:
     """Show how far a film is: a bar where the terminal can redraw, else a line from time to time."""
     if console.quiet or not sys.stderr.isatty():
         yield _plain_progress(console, name)
@@ -95,18 +96,18 @@ def film_progress(console: Console, name: str) -> Iterator[film.Report]:
         task = bar.add_task("", facts="")
         clock = Clock()
 
-        def show(now: film.Progress) -> None:
+        def show(now: Progress) -> None:
             facts = f"{clock.rate(now):.1f} frames/s, {_shots(now)}"
             bar.update(task, description=now.stage, completed=now.done, total=now.total, facts=facts)
 
         yield show
 
 
-def _plain_progress(console: Console, name: str) -> film.Report:
+def _plain_progress(console: Console, name: str) -> Report:
     clock = Clock()
     spoken = time.monotonic()
 
-    def show(now: film.Progress) -> None:
+    def show(now: Progress) -> None:
         nonlocal spoken
         rate = clock.rate(now)
         if now.stage == "coloring" and now.total and time.monotonic() - spoken > PLAIN_PROGRESS_SECONDS:
@@ -117,7 +118,7 @@ def _plain_progress(console: Console, name: str) -> film.Report:
     return show
 
 
-def _shots(now: film.Progress) -> str:
+def _shots(now: Progress) -> str:
     return f"{now.shots} shot{'s' if now.shots != 1 else ''}"
 
 
@@ -128,7 +129,7 @@ class Clock:
         """Start with the first stage."""
         self._stage, self._start, self._first = "", 0.0, 0
 
-    def rate(self, now: film.Progress) -> float:
+    def rate(self, now: Progress) -> float:
         """Frames a second so far, 0 at the beginning of a stage."""
         if now.stage != self._stage:
             self._stage, self._start, self._first = now.stage, time.monotonic(), now.done

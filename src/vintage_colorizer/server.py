@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vintage_colorizer import errors
-from vintage_colorizer.archive import room_for
+from vintage_colorizer.archive.photos import room_for
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.networks import catalog, weights

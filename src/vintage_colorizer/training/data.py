@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vintage_colorizer.datasets import Source
 from vintage_colorizer.errors import InputError, UnreadableError
 from vintage_colorizer.metrics import colorfulness
-from vintage_colorizer.sources import Source
 from vintage_colorizer.training.recipe import Data
 
 log = logging.getLogger("vintage_colorizer")

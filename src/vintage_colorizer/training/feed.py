@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, OptionError
-from vintage_colorizer.sources import Source, open_source
 from vintage_colorizer.training.data import Windows, draw, hold, shuffled, survey
 from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment
 from vintage_colorizer.training.recipe import Recipe

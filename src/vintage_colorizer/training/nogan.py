@@ -29,11 +29,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import EngineError, OptionError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.networks.architectures import build_critic
 from vintage_colorizer.networks.architectures.lab import ab_of
-from vintage_colorizer.sources import open_source
 from vintage_colorizer.training import losses
 from vintage_colorizer.training.card import finish
 from vintage_colorizer.training.devices import launch, mixed_precision

@@ -6,7 +6,6 @@ Nothing here prints; every input ends as one Outcome.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -18,6 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.names import fitting_name, result_path
+from vintage_colorizer.archive.places import Url, describe, exists, fetch, write_bytes
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import (
     DiskFullError,
@@ -30,25 +32,22 @@ from vintage_colorizer.errors import (
     WeightsError,
 )
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.items import Item, Outcome, unfit_outcome
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import settings_of
 from vintage_colorizer.options import JobOptions, PhotoOptions
-from vintage_colorizer.photo.formats import NAMES, SUFFIXES, output_format
+from vintage_colorizer.photo.formats import NAMES, output_format
 from vintage_colorizer.photo.picture import Header
 from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.photo.result import ColorizedPhoto, Source, fingerprint
-from vintage_colorizer.places import Url, describe, exists, fetch, write_bytes
-from vintage_colorizer.runners import Known, Runner
+from vintage_colorizer.workers.base import Known, Runner
 
 if TYPE_CHECKING:
-    from vintage_colorizer.journal import Journal
+    from vintage_colorizer.archive.journal import Journal
 
 
 log = logging.getLogger("vintage_colorizer")
 
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
-LONGEST_NAME = 255  # bytes, on all common file systems
 
 
 def color_item(item: Item, colorizer: Colorizer, options: PhotoOptions, overwrite: bool = False) -> Outcome:
@@ -185,35 +184,6 @@ def _format_notes(result: ColorizedPhoto, path: str, output: str) -> list[str]:
 
 def _rounded(start: float) -> float:
     return round(time.perf_counter() - start, 3)
-
-
-def result_path(item: Item, header: Header, options: PhotoOptions) -> Path:
-    """Where the result of an item goes.
-
-    The source's name, with `-color` if it lies beside the source. If the format changes, the new
-    ending is added to the whole name, so that the results of a.gif and a.png never collide.
-    """
-    assert isinstance(item.folder, Path)
-    if item.name is not None:
-        return item.folder / item.name
-    name = item.source.name
-    ending = item.source.suffix
-    format = output_format(header.format, header.depth, header.has_alpha, options.format)
-    stem, addition = name.removesuffix(ending), "-color" if item.beside else ""
-    if NAMES.get(ending[1:].lower()) != format:
-        stem, ending = name, SUFFIXES[format]
-    return item.folder / fitting_name(stem, addition + ending)
-
-
-def fitting_name(stem: str, tail: str) -> str:
-    """The name stem + tail; a stem too long for file systems is cut and told apart by a hash."""
-    raw = os.fsencode(stem)
-    room = LONGEST_NAME - len(os.fsencode(tail))
-    if len(raw) <= room:
-        return stem + tail
-    mark = "~" + hashlib.sha256(raw).hexdigest()[:8]
-    cut = raw[: room - len(mark)].decode(errors="ignore")
-    return cut + mark + tail
 
 
 def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOptions, overwrite: bool) -> bool:

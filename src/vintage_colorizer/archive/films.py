@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vintage_colorizer.archive import fitting_name
+from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.names import fitting_name
+from vintage_colorizer.archive.places import local
 from vintage_colorizer.errors import DiskFullError, VintageColorizerError
 from vintage_colorizer.film.containers import KINDS
 from vintage_colorizer.film.job import FilmResult
-from vintage_colorizer.items import Item, Outcome, unfit_outcome
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.places import local
 
 ColorFilm = Callable[[Path, Path, FilmOptions], FilmResult]
 

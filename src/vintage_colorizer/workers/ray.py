@@ -26,7 +26,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from vintage_colorizer.errors import MissingError
-from vintage_colorizer.runners import Known, Result, Task, Work
+from vintage_colorizer.workers.base import Known, Result, Task, Work
 
 log = logging.getLogger("vintage_colorizer")
 

@@ -22,12 +22,12 @@ from typing import Any, Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
+from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.places import Place, Url, exists, files_below, read_bytes, remove, write_bytes
 from vintage_colorizer.errors import InputError, MissingError, OutputExistsError
 from vintage_colorizer.files import readable_name, write_errors
-from vintage_colorizer.items import Item, Outcome
 from vintage_colorizer.photo.result import Source
-from vintage_colorizer.places import Place, Url, exists, files_below, read_bytes, remove, write_bytes
-from vintage_colorizer.runners import Known
+from vintage_colorizer.workers.base import Known
 
 try:
     import pyarrow as arrow

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from vintage_colorizer.archive.places import Entry, Place, Url, exists, files_below, is_folder, place
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError
 from vintage_colorizer.files import file_status
 from vintage_colorizer.photo.formats import NAMES, output_format
-from vintage_colorizer.places import Entry, Place, Url, exists, files_below, is_folder, place
 
 UNREPORTED = ("fatal", "crashed", "size")
 LIST_MARK = "@"  # before the name of a list of names

@@ -18,18 +18,18 @@ from typing import Any
 import ray
 from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError, RayTaskError
 
+from vintage_colorizer.archive.films import color_one
+from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
 from vintage_colorizer.errors import OutputError, UnreadableError
 from vintage_colorizer.film.coloring import color_segment
 from vintage_colorizer.film.job import Frames, color_film, disk_errors
 from vintage_colorizer.film.plan import Plan, Segment
 from vintage_colorizer.film.progress import Progress, Report, throttled
 from vintage_colorizer.film.workspace import Workspace
-from vintage_colorizer.film_archive import color_one
-from vintage_colorizer.items import Item, Outcome, unfit_outcome
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.ray_runner import CRASHES, processors
-from vintage_colorizer.runners import Known, Task
+from vintage_colorizer.workers.base import Known, Task
+from vintage_colorizer.workers.ray import CRASHES, processors
 
 HEARTBEAT = 0.5  # seconds between looks at how far films are
 DEFAULT_THREADS = 1  # of a segment: many side by side are faster than few with many threads
