@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from vintage_colorizer import color, metrics
+from vintage_colorizer import color
 from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.evaluate import metrics
 from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes, moved
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.inference import propose_batch, settings_of

@@ -13,7 +13,7 @@ from PIL import Image
 
 from photos_at_hand import color_photos
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.metrics import colorfulness, psnr
+from vintage_colorizer.evaluate.metrics import colorfulness, psnr
 
 FACTORS = (10, 12, 16, 20, 24, "auto")
 SIDE = 1000  # pixels of the longer side at which results are compared

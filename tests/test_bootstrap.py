@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vintage_colorizer.bootstrap import Bootstrap
+from vintage_colorizer.evaluate.bootstrap import Bootstrap
 
 
 def test_a_mean_and_its_interval() -> None:

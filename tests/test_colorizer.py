@@ -18,7 +18,7 @@ from PIL import Image
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.errors import OptionError, OutOfMemoryError, OutputExistsError
-from vintage_colorizer.metrics import colorfulness, psnr
+from vintage_colorizer.evaluate.metrics import colorfulness, psnr
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, PhotoOptions

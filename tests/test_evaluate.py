@@ -12,16 +12,17 @@ import pytest
 from PIL import Image
 
 from training_photos import write_photos
-from vintage_colorizer import Colorizer, metrics
+from vintage_colorizer import Colorizer
 from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, MissingError, OptionError
-from vintage_colorizer.evaluate import (
+from vintage_colorizer.evaluate import metrics
+from vintage_colorizer.evaluate.measures import LeftOut, PhotoRecord
+from vintage_colorizer.evaluate.report import as_html, as_json
+from vintage_colorizer.evaluate.run import (
     GREY,
     TRUTH,
     Evaluation,
     Judge,
-    LeftOut,
-    PhotoRecord,
     Task,
     color_photo,
     contenders,
@@ -29,7 +30,6 @@ from vintage_colorizer.evaluate import (
     measure_photo,
     tasks,
 )
-from vintage_colorizer.evaluate_report import as_html, as_json
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.options import EvaluateOptions
 

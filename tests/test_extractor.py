@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from vintage_colorizer.errors import MissingError
-from vintage_colorizer.extractor import Extractor
-from vintage_colorizer.metrics import kernel_pairs
+from vintage_colorizer.evaluate.features import Extractor
+from vintage_colorizer.evaluate.metrics import kernel_pairs
 
 
 @pytest.fixture(scope="module")

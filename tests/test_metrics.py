@@ -10,7 +10,7 @@ import skimage.color
 from numpy.typing import NDArray
 
 from vintage_colorizer import color
-from vintage_colorizer.metrics import (
+from vintage_colorizer.evaluate.metrics import (
     chroma_change,
     ciede2000,
     color_distribution_consistency,

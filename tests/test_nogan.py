@@ -26,7 +26,7 @@ from vintage_colorizer.errors import (
     OptionError,
     OutputExistsError,
 )
-from vintage_colorizer.metrics import psnr
+from vintage_colorizer.evaluate.metrics import psnr
 from vintage_colorizer.training.devices import launch
 from vintage_colorizer.training.feed import make_order
 from vintage_colorizer.training.generators import build_painter

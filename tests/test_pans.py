@@ -7,8 +7,8 @@ import pytest
 import skimage.data
 
 from vintage_colorizer import Colorizer
+from vintage_colorizer.evaluate.pans import DIRECTIONS, Pan
 from vintage_colorizer.options import PhotoOptions
-from vintage_colorizer.pans import DIRECTIONS, Pan
 
 CAT = np.ascontiguousarray(skimage.data.chelsea()[:144, 100:292])
 

@@ -11,8 +11,9 @@ from rich.table import Table
 from vintage_colorizer.commands import Console
 from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError
-from vintage_colorizer.evaluate import Evaluation, Measure, evaluate, tasks
-from vintage_colorizer.evaluate_report import formatted, heading, tables, write_report
+from vintage_colorizer.evaluate.measures import Measure
+from vintage_colorizer.evaluate.report import formatted, heading, tables, write_report
+from vintage_colorizer.evaluate.run import Evaluation, evaluate, tasks
 from vintage_colorizer.options import EvaluateOptions
 
 

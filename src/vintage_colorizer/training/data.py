@@ -26,7 +26,7 @@ from torch import Tensor
 
 from vintage_colorizer.datasets import Source
 from vintage_colorizer.errors import InputError, UnreadableError
-from vintage_colorizer.metrics import colorfulness
+from vintage_colorizer.evaluate.metrics import colorfulness
 from vintage_colorizer.training.recipe import Data
 
 log = logging.getLogger("vintage_colorizer")

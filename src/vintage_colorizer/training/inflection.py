@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.metrics import kernel_pairs, skin_like
+from vintage_colorizer.evaluate.metrics import kernel_pairs, skin_like
 from vintage_colorizer.networks.architectures.compact import LITE_PACKAGES, load_lite
 from vintage_colorizer.networks.architectures.contract import chroma_of
 from vintage_colorizer.networks.architectures.lab import ab_of

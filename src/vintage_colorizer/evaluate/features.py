@@ -10,7 +10,7 @@ import numpy as np
 
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import MissingError
-from vintage_colorizer.metrics import RGB
+from vintage_colorizer.evaluate.metrics import RGB
 
 EXTRACTOR = "efficientnet-lite2"
 SIDE = 192  # pixels to which the middle square of every picture is brought

@@ -15,23 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vintage_colorizer.bootstrap import Interval
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.datasets import Source
-from vintage_colorizer.evaluate import (
-    DISTANCE,
-    GREY,
-    MEASURES,
-    PAN_MEASURES,
-    TRUTH,
-    Evaluation,
-    Measure,
-    PhotoRecord,
-    color_photo,
-    colored,
-)
+from vintage_colorizer.evaluate.bootstrap import Interval
+from vintage_colorizer.evaluate.measures import DISTANCE, MEASURES, PAN_MEASURES, Measure, PhotoRecord
+from vintage_colorizer.evaluate.metrics import RGB
+from vintage_colorizer.evaluate.run import GREY, TRUTH, Evaluation, color_photo, colored
 from vintage_colorizer.files import atomically
-from vintage_colorizer.metrics import RGB
 
 TABLES: tuple[tuple[Measure, ...], ...] = ((*MEASURES, DISTANCE), PAN_MEASURES)
 WORST, RANDOM = 12, 12  # photos shown

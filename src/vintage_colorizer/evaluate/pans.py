@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from vintage_colorizer import color, metrics
+from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.evaluate import metrics
+from vintage_colorizer.evaluate.metrics import RGB
 from vintage_colorizer.film.stability import fade_extremes
-from vintage_colorizer.metrics import RGB
 from vintage_colorizer.options import PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 

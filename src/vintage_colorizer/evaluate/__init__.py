@@ -1,0 +1,1 @@
+"""How good looks and networks are, measured on color photos made grey."""
