@@ -81,7 +81,7 @@ def read_answer(connection: socket.socket) -> Answer:
 @contextmanager
 def running(**options: Any) -> Iterator[Running]:
     """A real server on a free port, in a thread of this process."""
-    from vintage_colorizer import server
+    from vintage_colorizer.serve import app as server
 
     settings = ServeOptions.of(port=0, **options)
     app = server.create_app(settings)

@@ -23,8 +23,9 @@ from PIL import Image
 
 import bad_files
 from servers import Answer, Running, read_answer, running
-from vintage_colorizer import Colorizer, color, server_limits
+from vintage_colorizer import Colorizer, color
 from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
+from vintage_colorizer.serve import limits as server_limits
 
 PHOTO = bad_files.encoded(bad_files.grey(160, 120), "JPEG", quality=90)
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()

@@ -181,7 +181,7 @@ def film(
 def serve(options: ServeOptions) -> None:
     """Serve the web page and the HTTP API on this machine."""
     try:
-        from vintage_colorizer import server
+        from vintage_colorizer.serve import app as server
     except ImportError as error:
         raise MissingError('The server needs an extra: pip install "vintage-colorizer[web]".') from error
     server.serve(options, lambda text: typer.echo(text, err=True))

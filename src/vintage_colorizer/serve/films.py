@@ -30,8 +30,8 @@ from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions
-from vintage_colorizer.server import Service, documented, query_parameter
-from vintage_colorizer.server_limits import CLOSE, Task, receive_into
+from vintage_colorizer.serve.limits import CLOSE, Task, receive_into
+from vintage_colorizer.serve.service import Service, documented, query_parameter
 
 log = logging.getLogger("vintage_colorizer")
 

@@ -24,10 +24,10 @@ from vintage_colorizer.options import PhotoOptions
 from vintage_colorizer.photo.formats import SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.sheets import render_factor_sheet
-from vintage_colorizer.server import Service, documented, query_parameter
-from vintage_colorizer.server_limits import Task
+from vintage_colorizer.serve.limits import Task
+from vintage_colorizer.serve.service import Service, documented, query_parameter
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PREVIEW_SIDE = 1280  # pixels of the longer side of the picture in the page
 MAP_SIDE = 256  # of the chroma maps
