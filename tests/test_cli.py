@@ -28,7 +28,7 @@ def run(*arguments: str | Path, cwd: Path, stdin: bytes = b"", prefix: str = "")
     """Run the command; `prefix` is Python run in the process before it, to set limits."""
     program = COMMAND
     if prefix:
-        program = [sys.executable, "-c", f"{prefix}\nfrom vintage_colorizer.cli import main; main()"]
+        program = [sys.executable, "-c", f"{prefix}\nfrom vintage_colorizer.cli.app import main; main()"]
     words = [str(argument) for argument in arguments]
     return subprocess.run([*program, *words], cwd=cwd, input=stdin, capture_output=True, timeout=120)
 
@@ -80,13 +80,14 @@ def test_a_folder_with_a_bad_file(photo_file: Path) -> None:
 def test_every_bad_picture_is_one_sentence_and_no_output(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import photo as commands
+    from vintage_colorizer.cli.console import Console
     from vintage_colorizer.options import JobOptions, PhotoOptions
 
     maker = (bad_files.UNREADABLE | bad_files.UNSUPPORTED | bad_files.TOO_LARGE)[name]
     source = tmp_path / "bad.jpg"
     source.write_bytes(maker())
-    code = commands.color_photos([source], None, PhotoOptions(threads=1), JobOptions(), commands.Console(quiet=True))
+    code = commands.color_photos([source], None, PhotoOptions(threads=1), JobOptions(), Console(quiet=True))
     assert code == 1
     error = capsys.readouterr().err.strip()
     assert error.startswith("Failed:") and "bad.jpg" in error and "\n" not in error and "Traceback" not in error
@@ -95,13 +96,14 @@ def test_every_bad_picture_is_one_sentence_and_no_output(
 
 @pytest.mark.parametrize("name", sorted(bad_files.ODD))
 def test_every_odd_picture_is_colored(name: str, tmp_path: Path) -> None:
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import photo as commands
+    from vintage_colorizer.cli.console import Console
     from vintage_colorizer.options import JobOptions, PhotoOptions
 
     source = tmp_path / "odd"
     source.write_bytes(bad_files.ODD[name]())
     options = PhotoOptions(threads=1, render_factor=7)
-    code = commands.color_photos([source], tmp_path / "out", options, JobOptions(), commands.Console(quiet=True))
+    code = commands.color_photos([source], tmp_path / "out", options, JobOptions(), Console(quiet=True))
     assert code == 0
     (target,) = (tmp_path / "out").iterdir()
     before, after = probe(source), probe(target)

@@ -121,7 +121,7 @@ def test_auto_picks_one_of_its_sizes_and_says_which(colorizer: Colorizer, grey: 
 
 
 def test_chroma_of_a_luma_plane(colorizer: Colorizer, grey: Grey) -> None:
-    chroma = colorizer.chroma(grey[:300, :400] / np.float32(255))
+    chroma = colorizer.chroma(color.luma(grey[:300, :400]))
     assert chroma.shape == (300, 400, 2)
     assert chroma.dtype == np.float32
     assert np.allclose(color.merge(grey[:300, :400], chroma), colorizer.photo(grey[:300, :400]).pixels, atol=1)

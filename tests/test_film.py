@@ -98,7 +98,7 @@ def test_everything_else_is_kept(color: Any, tmp_path: Path) -> None:
 def packets_of(path: Path, index: int) -> list[tuple[Fraction, bytes]]:
     with av.open(str(path)) as container:
         stream = container.streams[index]
-        return [(one.pts * one.time_base, bytes(one)) for one in container.demux(stream) if one.size]
+        return [(Fraction(one.pts or 0) * one.time_base, bytes(one)) for one in container.demux(stream) if one.size]
 
 
 @pytest.mark.parametrize(("name", "pictures"), [("out.mp4", 1), ("out.mkv", 1), ("out.mov", 0)])

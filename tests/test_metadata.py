@@ -186,7 +186,7 @@ def test_a_bigtiff_keeps_its_tags(dtype: type[np.uint8] | type[np.uint16]) -> No
     photo = read_photo(file.getvalue())
     assert photo.notes == ()
     with tifffile.TiffFile(io.BytesIO(written(photo))) as tiff:
-        tags = {tag.code: tag.value for tag in tiff.pages[0].tags}
+        tags = {tag.code: tag.value for tag in tiff.pages.first.tags}
     assert (tags[270], tags[271], tags[282]) == ("attic", "Agfa", (600, 1))
 
 

@@ -27,9 +27,9 @@ from vintage_colorizer.errors import (
     OutputExistsError,
 )
 from vintage_colorizer.evaluate.metrics import psnr
-from vintage_colorizer.training.devices import launch
 from vintage_colorizer.training.feed import make_order
 from vintage_colorizer.training.generators import build_painter
+from vintage_colorizer.training.launch import launch
 from vintage_colorizer.training.nogan import NoGan, next_turn, one_cycle, plan, spread_rates, train
 from vintage_colorizer.training.recipe import load_recipe
 from vintage_colorizer.training.runs import Run

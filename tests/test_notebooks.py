@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vintage_colorizer import notebooks
+from vintage_colorizer.cli import notebooks
 from vintage_colorizer.errors import OptionError
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +82,7 @@ def test_an_unknown_notebook_is_named(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['jupyterlab'] = None; from vintage_colorizer.cli import main; main()"
+    hidden = "import sys; sys.modules['jupyterlab'] = None; from vintage_colorizer.cli.app import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", hidden, "notebook", "--folder", str(tmp_path / "x")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)

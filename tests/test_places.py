@@ -13,11 +13,13 @@ from uuid import uuid4
 import pytest
 
 from clusters import BUCKET, grey_picture
-from vintage_colorizer import Colorizer, commands
+from vintage_colorizer import Colorizer
 from vintage_colorizer.archive import places
 from vintage_colorizer.archive.inputs import Item, Outcome, find
 from vintage_colorizer.archive.photos import color_item, run
 from vintage_colorizer.archive.places import Entry, Url, files_below, place, read_bytes, write_bytes
+from vintage_colorizer.cli import photo as commands
+from vintage_colorizer.cli.console import Console
 from vintage_colorizer.errors import OptionError, UnreadableError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.workers.local import LocalRunner
@@ -183,7 +185,7 @@ def test_urls_that_nobody_can_read() -> None:
 
 
 def test_fsspec_is_an_extra() -> None:
-    command = "import sys; sys.modules['fsspec'] = None; from vintage_colorizer.cli import main; main()"
+    command = "import sys; sys.modules['fsspec'] = None; from vintage_colorizer.cli.app import main; main()"
     words = [sys.executable, "-c", command, "photo", "s3://bucket/a.jpg", "-o", "out"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
@@ -195,7 +197,7 @@ def test_a_store_keeps_a_journal(root: Url, tmp_path: Path, capsys: pytest.Captu
     put_pictures(root / "scans", ["a.png", "deep/b.png"], tmp_path)
 
     def color() -> int:
-        quiet = commands.Console(quiet=True)
+        quiet = Console(quiet=True)
         return commands.color_photos([root / "scans"], root / "out", OPTIONS, JobOptions(), quiet)
 
     assert color() == 0
@@ -222,7 +224,7 @@ def test_ray_works_from_store_to_store(tmp_path: Path, capsys: pytest.CaptureFix
     put_pictures(root / "scans", [f"{number}.png" for number in range(6)], tmp_path)
     job = JobOptions(ray="local")
     for colored, skipped in ((6, 0), (0, 6)):
-        console = commands.Console()
+        console = Console()
         options = OPTIONS.replace(threads=2)
         assert commands.color_photos([root / "scans"], root / "out", options, job, console) == 0
         last = capsys.readouterr().err.splitlines()[-1]

@@ -183,7 +183,7 @@ def test_an_interrupt_comes_after_the_results_of_what_was_under_way(
 
 
 def test_ray_is_an_extra() -> None:
-    command = "import sys; sys.modules['ray'] = None; from vintage_colorizer.cli import main; main()"
+    command = "import sys; sys.modules['ray'] = None; from vintage_colorizer.cli.app import main; main()"
     words = [sys.executable, "-c", command, "photo", ".", "-o", "out", "--ray", "local"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3

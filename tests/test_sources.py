@@ -49,6 +49,6 @@ def test_hugging_face_names_the_package_it_needs(monkeypatch: pytest.MonkeyPatch
 
 def test_neither_sources_nor_evaluation_import_torch() -> None:
     source = str(Path(__file__).parent.parent / "src")
-    program = f"import sys; sys.path.insert(0, {source!r}); import vintage_colorizer.evaluate_commands"
+    program = f"import sys; sys.path.insert(0, {source!r}); import vintage_colorizer.cli.evaluate"
     done = subprocess.run([sys.executable, "-c", f"{program}; sys.exit('torch' in sys.modules)"])
     assert done.returncode == 0

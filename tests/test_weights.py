@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from vintage_colorizer import Colorizer
-from vintage_colorizer.cli import _exit_code, app
+from vintage_colorizer.cli.app import _exit_code, app
 from vintage_colorizer.errors import MissingError, OptionError, OutputExistsError, WeightsError
 from vintage_colorizer.networks import catalog, weights
 from vintage_colorizer.networks.catalog import Remote

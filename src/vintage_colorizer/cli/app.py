@@ -131,22 +131,23 @@ def photo(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Color photos: files, whole folders, or standard input."""
-    from vintage_colorizer import commands
     from vintage_colorizer.archive.places import local, place
+    from vintage_colorizer.cli import photo as photo_command
+    from vintage_colorizer.cli.console import Console
 
     _set_level(quiet, debug)
-    console = commands.Console(quiet)
-    inputs = commands.inputs(paths or [], demo, console)
+    console = Console(quiet)
+    inputs = photo_command.inputs(paths or [], demo, console)
     target = None if out is None else place(out)
-    commands.require_one_format(target, options)
+    photo_command.require_one_format(target, options)
     if try_factors is not None or inputs == [Path("-")]:
         single = None if target is None else local(target, "the result of a single picture")
         if try_factors is not None:
-            commands.try_render_factors(inputs, single, try_factors, options, job, console)
+            photo_command.try_render_factors(inputs, single, try_factors, options, job, console)
         else:
-            commands.color_stream(single, options, job, console)
+            photo_command.color_stream(single, options, job, console)
     else:
-        raise typer.Exit(commands.color_photos(inputs, target, options, job, console))
+        raise typer.Exit(photo_command.color_photos(inputs, target, options, job, console))
 
 
 @app.command()
@@ -166,14 +167,15 @@ def film(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
-    from vintage_colorizer import commands, film_commands
     from vintage_colorizer.archive.places import local, place
+    from vintage_colorizer.cli import film as film_command
+    from vintage_colorizer.cli.console import Console
 
     _set_level(quiet, debug)
-    console = commands.Console(quiet)
+    console = Console(quiet)
     films = [local(place(path), "a film") for path in paths]
     target = None if out is None else local(place(out), "a film's result")
-    raise typer.Exit(film_commands.color_films(films, target, options, job, console))
+    raise typer.Exit(film_command.color_films(films, target, options, job, console))
 
 
 @app.command()
@@ -222,10 +224,11 @@ def evaluate(
 
     Options that may be given several times also take values with commas between them.
     """
-    from vintage_colorizer import commands, evaluate_commands
+    from vintage_colorizer.cli import evaluate as evaluate_command
+    from vintage_colorizer.cli.console import Console
 
     _set_level(quiet, debug)
-    raise typer.Exit(evaluate_commands.run(data, options, commands.Console(quiet)))
+    raise typer.Exit(evaluate_command.run(data, options, Console(quiet)))
 
 
 @app.command()
@@ -237,7 +240,7 @@ def notebook(
     ),
 ) -> None:
     """Copy the notebooks into a folder and open one in JupyterLab."""
-    from vintage_colorizer import notebooks
+    from vintage_colorizer.cli import notebooks
 
     raise typer.Exit(notebooks.open_notebook(name, folder))
 
@@ -245,18 +248,18 @@ def notebook(
 @app.command()
 def doctor() -> None:
     """Print versions, devices and networks, for a look at what is installed."""
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import doctor
 
-    for line in commands.diagnose():
+    for line in doctor.diagnose():
         typer.echo(line)
 
 
 @weights_app.command("list")
 def weights_list() -> None:
     """List the networks that can be used."""
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import weights as weights_command
 
-    for line in commands.list_networks():
+    for line in weights_command.list_networks():
         typer.echo(line)
 
 
@@ -266,9 +269,10 @@ def weights_fetch(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Download one of the original's published networks and convert it; needs the train extra."""
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import weights as weights_command
+    from vintage_colorizer.cli.console import Console
 
-    commands.fetch_weights(name, commands.Console(quiet))
+    weights_command.fetch_weights(name, Console(quiet))
 
 
 @weights_app.command("import")
@@ -280,17 +284,18 @@ def weights_import(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Convert a weights file of the original; needs the train extra, running it later does not."""
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import weights as weights_command
+    from vintage_colorizer.cli.console import Console
 
-    commands.import_weights(file, look, commands.Console(quiet))
+    weights_command.import_weights(file, look, Console(quiet))
 
 
 @weights_app.command("verify")
 def weights_verify() -> None:
     """Check every network that is here against its hash."""
-    from vintage_colorizer import commands
+    from vintage_colorizer.cli import weights as weights_command
 
-    lines, sound = commands.verify_weights()
+    lines, sound = weights_command.verify_weights()
     for line in lines:
         typer.echo(line)
     raise typer.Exit(0 if sound else FAILED)

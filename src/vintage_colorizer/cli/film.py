@@ -11,7 +11,8 @@ from pathlib import Path
 
 from vintage_colorizer.archive.films import color_one
 from vintage_colorizer.archive.inputs import Item, Outcome, Wanted, find, may_be_several
-from vintage_colorizer.commands import PLAIN_PROGRESS_SECONDS, Console, Tally, at_home, open_report, single_line
+from vintage_colorizer.cli.console import PLAIN_PROGRESS_SECONDS, Console, Tally, open_report, single_line
+from vintage_colorizer.cli.photo import at_home
 from vintage_colorizer.errors import FAILED, INTERRUPTED
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.encoding import require_settings

@@ -11,8 +11,8 @@ from pathlib import Path
 from vintage_colorizer.errors import MissingError, OptionError
 from vintage_colorizer.files import atomically
 
-INSTALLED = Path(__file__).parent / "notebook_files"
-IN_REPOSITORY = Path(__file__).parents[2] / "notebooks"
+INSTALLED = Path(__file__).parents[1] / "notebook_files"
+IN_REPOSITORY = Path(__file__).parents[3] / "notebooks"
 
 
 def sources() -> list[Path]:

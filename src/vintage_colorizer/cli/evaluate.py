@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from vintage_colorizer.commands import Console
+from vintage_colorizer.cli.console import Console
 from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError
 from vintage_colorizer.evaluate.measures import Measure
