@@ -251,7 +251,7 @@ def test_deep_pixels_are_rounded_to_256_levels(dtype: type[np.uint16] | type[np.
 
 
 def test_vividness_of_a_network_without_it(tmp_path: Path, grey: Grey) -> None:
-    from test_engines import tiny_network
+    from support.networks import tiny_network
 
     colorizer = Colorizer(weights=str(tiny_network(tmp_path / "tiny.onnx")))
     with pytest.raises(OptionError, match="use --saturation"):
