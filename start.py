@@ -54,9 +54,10 @@ def test(arguments: list[str]) -> int:
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
         "mypy": ["mypy"],
+        "import-linter": ["lint-imports"],
         "pytest": ["pytest", *selection, *chosen],
     }
-    codes = {name: run(PYTHON, "-m", *check) for name, check in checks.items()}
+    codes = {name: run(PROGRAMS / check[0], *check[1:]) for name, check in checks.items()}
     failed = [name for name, code in codes.items() if code]
     if failed:
         print(f"Failed: {', '.join(failed)}.", file=sys.stderr)

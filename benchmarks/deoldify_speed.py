@@ -111,7 +111,7 @@ def state_by_rule(look: str) -> dict[str, Any]:
     """The generator's weights, made from the names of its parameters."""
     import torch
 
-    from fill_rule import filled, key_table
+    from support.fill_rule import filled, key_table
 
     return {key: torch.from_numpy(np.asarray(value)) for key, value in filled(key_table(look)).items()}
 

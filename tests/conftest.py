@@ -14,8 +14,8 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from clusters import s3_server
-from fill_rule import filled, key_table
+from support.clusters import s3_server
+from support.fill_rule import filled, key_table
 from vintage_colorizer import Colorizer
 from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.networks import weights

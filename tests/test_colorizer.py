@@ -121,7 +121,7 @@ def test_auto_picks_one_of_its_sizes_and_says_which(colorizer: Colorizer, grey: 
 
 
 def test_chroma_of_a_luma_plane(colorizer: Colorizer, grey: Grey) -> None:
-    chroma = colorizer.chroma(grey[:300, :400] / np.float32(255))
+    chroma = colorizer.chroma(color.luma(grey[:300, :400]))
     assert chroma.shape == (300, 400, 2)
     assert chroma.dtype == np.float32
     assert np.allclose(color.merge(grey[:300, :400], chroma), colorizer.photo(grey[:300, :400]).pixels, atol=1)
@@ -251,7 +251,7 @@ def test_deep_pixels_are_rounded_to_256_levels(dtype: type[np.uint16] | type[np.
 
 
 def test_vividness_of_a_network_without_it(tmp_path: Path, grey: Grey) -> None:
-    from test_engines import tiny_network
+    from support.networks import tiny_network
 
     colorizer = Colorizer(weights=str(tiny_network(tmp_path / "tiny.onnx")))
     with pytest.raises(OptionError, match="use --saturation"):

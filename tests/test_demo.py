@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vintage_colorizer import Colorizer, cli
+from vintage_colorizer import Colorizer
+from vintage_colorizer.cli import app as cli
 from vintage_colorizer.demo import HEIGHT, WIDTH, demo_picture, landscape
 
 

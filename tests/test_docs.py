@@ -17,7 +17,7 @@ from PIL import Image
 import vintage_colorizer
 from vintage_colorizer import errors
 from vintage_colorizer.archive.inputs import Outcome
-from vintage_colorizer.cli import app
+from vintage_colorizer.cli.app import app
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.inference import AUTO_STEPS
 from vintage_colorizer.options import FilmOptions, JobOptions, Look, PhotoOptions

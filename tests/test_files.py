@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bad_files
-from test_photos import DISCLOSURE, colored
+from support import bad_files
+from support.photos import DISCLOSURE, colored
 from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.photo.picture import Photo

@@ -9,7 +9,7 @@ import os
 import sys
 
 from vintage_colorizer.options import ServeOptions
-from vintage_colorizer.server import serve
+from vintage_colorizer.serve.app import serve
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.evaluate import metrics, pans
 from vintage_colorizer.evaluate.bootstrap import COVERAGE
 from vintage_colorizer.evaluate.features import EXTRACTOR, SIDE
-from vintage_colorizer.evaluate.run import SMALLER, Contender
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import settings_of
-from vintage_colorizer.options import EvaluateOptions
+from vintage_colorizer.options import EvaluateOptions, PhotoOptions
 from vintage_colorizer.version import __version__
+
+SMALLER = 0.75  # the second render factor, times the first, at which renders should agree
 
 Figures = dict[str, float]
 
@@ -119,3 +120,11 @@ def describe(
 
 def _span(ends: tuple[float, float]) -> str:
     return f"{ends[0]:g} to {ends[1]:g}"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table: a name, and the settings that color for it."""
+
+    name: str
+    options: PhotoOptions

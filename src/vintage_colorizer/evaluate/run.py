@@ -28,6 +28,8 @@ from vintage_colorizer.evaluate.measures import (
     DISTANCE,
     MEASURES,
     PAN_MEASURES,
+    SMALLER,
+    Contender,
     Figures,
     LeftOut,
     Measure,
@@ -47,16 +49,7 @@ from vintage_colorizer.workers import open_runner
 log = logging.getLogger("vintage_colorizer")
 GREY, TRUTH = "grey", "truth"
 LEAST_COLORFUL = 2.0  # colorfulness below which a photo has no color to compare with
-SMALLER = 0.75  # the second render factor, times the first, at which renders should agree
 LAB_PIXELS = 250_000  # Lab colors of larger photos are compared on an even grid of about this many pixels
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One row of the table: a name, and the settings that color for it."""
-
-    name: str
-    options: PhotoOptions
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def quality_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
     with Image.open(file, formats=["JPEG"]) as image:
-        tables: dict[int, list[int]] = image.quantization
+        tables: dict[int, list[int]] = cast(Any, image).quantization
     return tuple(tables[0]), tuple(tables[1])
 
 

@@ -38,10 +38,10 @@ from vintage_colorizer.networks.architectures.lab import ab_of
 from vintage_colorizer.training import losses
 from vintage_colorizer.training.average import Average
 from vintage_colorizer.training.card import finish
-from vintage_colorizer.training.devices import launch, mixed_precision
 from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of, store
 from vintage_colorizer.training.inflection import Watch, build_describer, draw_curves, measure, shrink
+from vintage_colorizer.training.launch import launch, mixed_precision
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
 from vintage_colorizer.training.runs import Clock, Interrupt, Run
 

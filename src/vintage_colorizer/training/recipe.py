@@ -243,7 +243,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def _shelf() -> Any:
-    return files("vintage_colorizer") / "recipes"
+    return files("vintage_colorizer.training") / "recipes"
 
 
 def _find(recipe: str | Path) -> Any:

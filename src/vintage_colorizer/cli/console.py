@@ -1,0 +1,142 @@
+"""What is said on the terminal and in the report."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.errors import OptionError, OutputError
+from vintage_colorizer.files import readable_name
+from vintage_colorizer.photo.formats import NAMES
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+PLAIN_PROGRESS_SECONDS = 10  # between lines of progress where the terminal cannot redraw, a log say
+
+
+class Console:
+    """Says things on standard error, unless quiet; errors always."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        """`quiet` leaves only errors."""
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Print a line of information."""
+        if not self.quiet:
+            typer.echo(readable_name(text), err=True)
+
+    def complain(self, text: str) -> None:
+        """Print a line about a failure, even when quiet."""
+        typer.secho(readable_name(text), err=True, fg="red")
+
+    @contextmanager
+    def progress(self, several: bool) -> Iterator[FileProgress]:
+        """Show progress over several files: a bar, or a line now and then where the terminal cannot redraw."""
+        if self.quiet or not several or not sys.stderr.isatty():
+            yield FileProgress(self)
+            return
+        from rich import progress  # slow to import, and not needed for a single photo
+        from rich.console import Console as RichConsole
+
+        columns = (
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
+            yield FileProgress(self, bar)
+
+
+class FileProgress:
+    """Counts files done; the total arrives while work is under way."""
+
+    def __init__(self, console: Console, bar: Progress | None = None) -> None:
+        """Draw on `bar`, or print lines on `console` from time to time if there is none."""
+        self._console, self._bar = console, bar
+        self._task = bar.add_task("coloring", total=None, rate="") if bar else None
+        self._start = self._last_line = time.monotonic()
+        self.total: int | None = None
+        self.done = 0
+
+    def count_ahead(self, items: Iterable[Item]) -> None:
+        """Count the inputs in the background, so that the time left can be told."""
+
+        def count() -> None:
+            total = 0
+            for total, _ in enumerate(items, start=1):  # noqa: B007 - the last index is the count
+                pass
+            self.total = total
+
+        threading.Thread(target=count, name="count", daemon=True).start()
+
+    def advance(self) -> None:
+        """One more file is done."""
+        self.done += 1
+        seconds = time.monotonic() - self._start
+        if self._bar is not None and self._task is not None:
+            rate = f"{self.done / seconds:.1f}/s"
+            self._bar.update(self._task, completed=self.done, total=self.total, rate=rate)
+        elif time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
+            self._last_line = time.monotonic()
+            left = f", {(self.total - self.done) * seconds / self.done:.0f} s left" if self.total else ""
+            self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
+
+
+class Tally:
+    """What came of a run."""
+
+    def __init__(self) -> None:
+        """Start with nothing done."""
+        self.done = self.skipped = self.noted = 0
+        self.failed: list[Outcome] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.done += outcome.status == "done"
+        self.skipped += outcome.status == "skipped"
+        self.noted += outcome.status == "done" and bool(outcome.reason)
+        if outcome.status == "failed":
+            self.failed.append(outcome)
+
+    def summarize(self, console: Console, several: bool) -> None:
+        """Name every failure with its reason, and the numbers."""
+        for outcome in self.failed:
+            named = outcome.path in outcome.reason
+            console.complain(f"Failed: {outcome.reason}" if named else f"Failed: {outcome.path}: {outcome.reason}")
+        if several:
+            noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
+            console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
+
+
+def single_line(outcome: Outcome) -> str:
+    """What became of an input, in a line."""
+    text = f"Wrote {outcome.output}" if outcome.status == "done" else f"Skipped {outcome.path}"
+    return f"{text} ({outcome.reason})." if outcome.reason else f"{text}."
+
+
+@contextmanager
+def open_report(path: str | None) -> Iterator[Callable[[Outcome], None]]:
+    """A function that appends outcomes to the report, line by line; to nothing if there is none."""
+    if path is None:
+        yield lambda outcome: None
+        return
+    if Path(path).suffix[1:].lower() in NAMES:
+        raise OptionError(f"The report {path} has the name of a picture; call it something like report.jsonl.")
+    try:
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by the with below
+    except OSError as error:
+        raise OutputError(f"The report {path} cannot be written ({error.strerror}); choose another place.") from error
+    with file:
+        yield lambda outcome: print(outcome.line(), file=file, flush=True)

@@ -1,0 +1,168 @@
+"""What the commands do between the terminal and the library: progress, summary, exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vintage_colorizer.archive import photos as archive
+from vintage_colorizer.archive.inputs import Outcome, find, is_result_folder, may_be_several
+from vintage_colorizer.archive.places import Place, Url, is_folder, place
+from vintage_colorizer.cli.console import Console, Tally, open_report, single_line
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, VintageColorizerError
+from vintage_colorizer.files import atomically
+from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.photo.formats import NAMES, output_format
+from vintage_colorizer.photo.metadata import Disclosure
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.reading import read_photo
+from vintage_colorizer.photo.result import ColorizedPhoto, Source
+from vintage_colorizer.photo.sheets import render_factor_sheet
+from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.workers import open_runner
+
+if TYPE_CHECKING:
+    from vintage_colorizer.archive.journal import Journal
+
+
+DEMO_FILE = "demo.jpg"
+PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
+
+
+def inputs(names: list[str], demo: bool, console: Console) -> list[Place]:
+    """The paths given, or the demo picture, which is put into the current folder unless it is there."""
+    if "" in names:  # as a path it would stand for the current folder
+        raise OptionError("One of the names is empty; is a variable in your command not set?")
+    if bool(names) == demo:
+        raise OptionError("Name at least one picture or folder, or use --demo alone to try without one.")
+    if not demo:
+        return [place(name) for name in names]
+    picture = Path(DEMO_FILE)
+    if not picture.exists():
+        from vintage_colorizer.demo import demo_picture
+
+        with atomically(picture) as file:
+            demo_picture().save(file, "JPEG", quality=95)
+        console.say(f"Wrote {picture}, a grey picture to try things on.")
+    return [picture]
+
+
+def require_one_format(out: Place | None, options: PhotoOptions) -> None:
+    """Raise OptionError when the name of the result says another format than --format."""
+    if out is None or options.format is None or is_folder(out):
+        return
+    if NAMES.get(out.suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
+        raise OptionError(f"The name {out} and --format {options.format} say different things; give one of them.")
+
+
+def color_photos(
+    paths: list[Place], out: Place | None, options: PhotoOptions, job: JobOptions, console: Console
+) -> int:
+    """Color files, folders and lists of them; return the exit code."""
+    if Path("-") in paths:
+        raise OptionError("'-' (standard input) cannot be mixed with files; give it alone.")
+    if job.ray is not None and (out is None or not is_result_folder(out, paths)):
+        raise OptionError("With --ray, name a folder for the results and their journal with -o.")
+    several = may_be_several(paths) or job.ray is not None
+    # Several files: a thread for each is faster than several threads for one.
+    colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
+    if several:
+        colorizer.engine(at_home(colorizer.options, job))  # whatever is wrong with it is said before the first file
+    work = partial(archive.color_item, colorizer=colorizer, options=colorizer.options, overwrite=job.overwrite)
+    tally = Tally()
+    interrupted = False
+    with (
+        open_runner(job.ray, options.threads if several else 1, options.device) as runner,
+        _journal(paths, out, colorizer, job) as journal,
+        console.progress(several) as progress,
+        open_report(job.report) as report,
+    ):
+        if several:
+            console.say(f"Up to {runner.workers} photos at a time.")
+            progress.count_ahead(find(paths, out))
+        try:
+            for outcome in archive.run(find(paths, out), work, runner, job, journal):
+                report(outcome)
+                tally.add(outcome)
+                if several:
+                    progress.advance()
+                elif outcome.status != "failed":
+                    console.say(single_line(outcome))
+        except KeyboardInterrupt:
+            interrupted = True
+    tally.summarize(console, several)
+    if interrupted:
+        console.complain("Interrupted. What is done is kept; run the same command to go on.")
+        return INTERRUPTED
+    return FAILED if tally.failed else 0
+
+
+def at_home(options: PhotoOptions, job: JobOptions) -> PhotoOptions:
+    """The options for this process: on a cluster, it need not have the device of the others."""
+    return options if job.ray is None else options.replace(device="auto")
+
+
+def _journal(
+    paths: list[Place], out: Place | None, colorizer: Colorizer, job: JobOptions
+) -> AbstractContextManager[Journal | None]:
+    """The journal of an archive: there is one with --ray, and in folders behind a URL."""
+    if out is None or not (job.ray or isinstance(out, Url)) or not is_result_folder(out, paths):
+        return nullcontext()
+    from vintage_colorizer.archive import journal
+
+    here = at_home(colorizer.options, job)
+    expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=here)
+    return journal.opened(out, expected, job.overwrite)
+
+
+def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> None:
+    """Color the picture on standard input, to a file or to standard output."""
+    if out is None and sys.stdout.isatty():
+        raise OptionError("The result would go to the screen; name a file with -o or redirect the output.")
+    if out is not None:
+        output_format("JPEG", depth=8, has_alpha=False, wanted=out.suffix)  # refuses an unknown one before any work
+    start = time.perf_counter()
+    with open_report(job.report) as report:
+        try:
+            result = Colorizer(options).photo(sys.stdin.buffer)
+            _write_stream(result, out, job.overwrite)
+        except VintageColorizerError as error:
+            report(Outcome("-", "failed", str(error)))
+            raise
+        report(archive.outcome_of(result, "-", str(out or "-"), start))
+    for note in result.warnings:
+        console.say(f"Note: {note}.")
+
+
+def _write_stream(result: ColorizedPhoto, out: Path | None, overwrite: bool) -> None:
+    if out is None:
+        result.write(sys.stdout.buffer, result.options.format)
+    elif not archive.is_up_to_date(out, result.fingerprint, overwrite):
+        result.save(out)
+
+
+def try_render_factors(
+    paths: list[Place], out: Path | None, factors: str, options: PhotoOptions, job: JobOptions, console: Console
+) -> None:
+    """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
+    source = paths[0]
+    if paths == [Path("-")] or not isinstance(source, Path) or may_be_several(paths):
+        raise OptionError("--try makes a sheet of one photo; name a single picture of this machine.")
+    target = out or source.with_name(f"{source.stem}-try.jpg")
+    format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
+    Source.of_file(source).protect(target)
+    photo = read_photo(source, max_megapixels=options.max_megapixels)
+    results = Colorizer(options).at_render_factors(photo, factors.split(","), options)
+    # Like any result, a sheet is known again: made twice it is no stranger, and it is never taken as input.
+    disclosure = Disclosure("sheet-" + "-".join(result.fingerprint[:8] for result in results))
+    if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):
+        pixels = np.asarray(render_factor_sheet(results))
+        write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)
+    console.say(f"Wrote {target}.")

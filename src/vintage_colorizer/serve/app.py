@@ -1,0 +1,157 @@
+"""The HTTP API: a photo in, the colored photo out. See docs/reference/http-api.md.
+
+Nothing of a photo is kept. Options are the query, checked by the same classes as everywhere. Who may ask is
+decided in `server_guard`, how much in `server_limits`; the page is in `web`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.options import ServeOptions
+from vintage_colorizer.serve.guard import Guard, error_response
+from vintage_colorizer.serve.limits import MAX_CONNECTIONS, GivenUp, Lingering, PatientProtocol
+from vintage_colorizer.serve.photos import add_api
+from vintage_colorizer.serve.service import (
+    CLIENT_GONE,
+    STATUS,
+    Service,
+)
+from vintage_colorizer.version import __version__
+
+log = logging.getLogger("vintage_colorizer")
+
+
+def create_app(options: ServeOptions | None = None) -> FastAPI:
+    """The whole application: API, page, and the guard before them.
+
+    Raises:
+        VintageColorizerError: the network cannot be used.
+    """
+    from vintage_colorizer.serve import films as server_films
+    from vintage_colorizer.serve import page as web
+
+    options = options or ServeOptions.of()
+    service = Service(options)
+    films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with server_films.kept_clean(films):
+            yield
+        service.desk.close()
+
+    app = FastAPI(
+        title="Vintage Colorizer",
+        version=__version__,
+        description="Colors are plausible, not historical fact.",
+        docs_url=None,  # these pages fetch scripts from other hosts
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )
+    app.add_middleware(Guard, options=options)
+    app.add_middleware(Lingering)
+    _add_error_handlers(app)
+    add_api(app, service)
+    server_films.add_films(app, service, films)
+    web.add_page(app, service)
+    return app
+
+
+# --- Errors ---------------------------------------------------------------------------------------------
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Give every error the same form, and let no traceback out."""
+
+    @app.exception_handler(VintageColorizerError)
+    async def ours(request: Request, error: VintageColorizerError) -> Response:
+        status = next(status for kind, status in STATUS if isinstance(error, kind))
+        return error_response(status, type(error).__name__, str(error), {"Connection": "close"})
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return error_response(error.status_code, "Refused", str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return error_response(422, "OptionError", str(error.errors()[0]["msg"]))
+
+    @app.exception_handler(ClientDisconnect)
+    @app.exception_handler(GivenUp)
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)
+
+    @app.exception_handler(MemoryError)
+    async def memory(request: Request, error: MemoryError) -> Response:
+        return error_response(503, "OutOfMemoryError", "The server has too little memory for this; try a smaller file.")
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return error_response(500, "InternalError", "Something went wrong in the server; its log says what.")
+
+
+# --- OpenAPI --------------------------------------------------------------------------------------------
+
+
+# --- Running --------------------------------------------------------------------------------------------
+
+
+def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
+    """Serve until interrupted; `say` hears the address to open.
+
+    Raises:
+        OptionError: the address cannot be listened at.
+        VintageColorizerError: the network cannot be used.
+    """
+    app = create_app(options)
+    with listen(options) as listener, contextlib.suppress(KeyboardInterrupt):  # which is how it is meant to end
+        say(f"Open {address(listener, options)} in a browser; Ctrl-C ends the server.")
+        make_server(app).run(sockets=[listener])
+
+
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """A server with our limits; it keeps no log of who asked what."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=MAX_CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
+
+
+def listen(options: ServeOptions) -> socket.socket:
+    """A socket that listens. Raises OptionError if that is not possible."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        where = f"{options.host}, port {options.port}"
+        raise OptionError(f"The server cannot listen at {where} ({error.strerror}); choose another --port.") from error
+
+
+def address(listener: socket.socket, options: ServeOptions) -> str:
+    """What to open in a browser on this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/" + (f"?token={options.token}" if options.token else "")

@@ -1,0 +1,184 @@
+"""Films over HTTP: jobs, their owners, limits, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import bad_films
+from support.servers import Answer, Running, running
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("reel") / "reel.mp4"
+    return bytes(bad_films.make_film(path, codec="h264", sounds=["aac"], frames=12).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def long_reel(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("reel") / "long.mp4"
+    return bytes(bad_films.make_film(path, codec="h264", size=(240, 320), frames=1500).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Running]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(home))
+        with running(max_film_megabytes=5, workers=1) as one:
+            yield one
+    assert list(home.iterdir()) == []  # the server has gone and left nothing
+
+
+class Visitor:
+    """Somebody with a cookie of their own."""
+
+    def __init__(self, server: Running) -> None:
+        self.server = server
+        first = server.ask("/api/health").headers["set-cookie"]
+        cookie = re.match(r"vintage_colorizer_visitor=[\w-]{32}", first)
+        assert cookie
+        self.cookie = cookie[0]
+
+    def ask(self, target: str, body: bytes | None = None, **more: Any) -> Answer:
+        return self.server.ask(target, body, Cookie=self.cookie, **more)
+
+    def upload(self, film: bytes, query: str = "name=reel.mp4") -> str:
+        answer = self.ask(f"/api/film?{query}", film, Content_Type="video/mp4")
+        assert answer.status == 202, answer.body
+        return f"/api/jobs/{answer.json['id']}"
+
+    def finished(self, job: str) -> dict[str, Any]:
+        end = time.monotonic() + 60
+        while (seen := self.ask(job).json)["state"] in ("waiting", "coloring"):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        return dict(seen)
+
+
+@pytest.fixture
+def visitor(server: Running) -> Iterator[Visitor]:
+    one = Visitor(server)
+    yield one
+    for job in one.ask("/api/jobs").json:
+        assert one.ask(f"/api/jobs/{job['id']}", method="DELETE").status == 204
+
+
+def test_a_film_is_colored_and_only_its_owner_sees_it(server: Running, reel: bytes, visitor: Visitor) -> None:
+    job = visitor.upload(reel, "name=my reel.mov&look=artistic".replace(" ", "%20"))
+    seen = visitor.finished(job)
+    assert (seen["state"], seen["message"], seen["frames"]) == ("done", "", 12)
+    assert seen["result_name"] == "my reel-color.mp4"
+    result = visitor.ask(f"{job}/result")
+    assert result.status == 200 and result.body[4:8] == b"ftyp"
+    assert result.headers["content-type"] == "video/mp4"
+    assert "my%20reel-color.mp4" in result.headers["content-disposition"]
+    assert [one["name"] for one in visitor.ask("/api/jobs").json] == ["my reel.mov"]
+    stranger = Visitor(server)
+    assert stranger.ask("/api/jobs").json == []
+    for target, method in ((job, "GET"), (f"{job}/result", "GET"), (job, "DELETE")):
+        assert stranger.ask(target, method=method).status == 404
+        assert server.ask(target, method=method).status == 404
+
+
+def test_a_film_that_curl_calls_a_form_is_taken_for_what_it_is(reel: bytes, visitor: Visitor) -> None:
+    answer = visitor.ask("/api/film", reel, Content_Type="application/x-www-form-urlencoded")
+    assert visitor.finished(f"/api/jobs/{answer.json['id']}")["state"] == "done"
+
+
+def test_ranges_serve_a_player_and_nobody_else(reel: bytes, visitor: Visitor) -> None:
+    job = visitor.upload(reel)
+    visitor.finished(job)
+    part = visitor.ask(f"{job}/result", Range="bytes=4-7")
+    assert (part.status, part.body) == (206, b"ftyp")
+    assert visitor.ask(f"{job}/result", Range="bytes=" + ",".join(f"{i}-{i}" for i in range(2000))).status == 416
+
+
+def test_a_film_can_be_stopped_and_leaves_nothing(home: Path, long_reel: bytes, visitor: Visitor) -> None:
+    job = visitor.upload(long_reel)
+    end = time.monotonic() + 30
+    while visitor.ask(job).json["seconds_left"] is None and time.monotonic() < end:
+        time.sleep(0.05)
+    seen = visitor.ask(job).json
+    assert seen["state"] == "coloring" and seen["seconds_left"] > 0 and seen["frames"] == 1500
+    assert visitor.ask(f"{job}/result").status == 409
+    assert visitor.ask(job, method="DELETE").status == 204
+    assert visitor.ask(job).status == 404
+    while any(path.is_file() for path in home.rglob("*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(path.is_file() for path in home.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("film", "words"),
+    [
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "playlist"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "playlist"),
+        (b"<html>not a film</html>", "not a film"),
+        (bytes(5000), "reel.mp4"),
+    ],
+)
+def test_what_is_no_film_fails_with_a_sentence(home: Path, visitor: Visitor, film: bytes, words: str) -> None:
+    seen = visitor.finished(visitor.upload(film))
+    assert seen["state"] == "failed" and words in seen["message"]
+    assert str(home) not in seen["message"] and "reel.mp4" in seen["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["container=exe", "container=../x", "crf=99", "weights=/etc/passwd", "url=http://x/", "preview=-1", "device=cuda"],
+)
+def test_bad_options_are_refused(visitor: Visitor, reel: bytes, query: str) -> None:
+    assert visitor.ask(f"/api/film?{query}", reel, Content_Type="video/mp4").status == 422
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..%2f..%2fetc", "C:%5Cx", "a%00b", "x" * 3000, "-rf", "%3Cb%3E"])
+def test_names_are_only_shown(home: Path, visitor: Visitor, name: str) -> None:
+    visitor.finished(visitor.upload(b"no film", f"name={name}"))
+    assert all(re.fullmatch(r"[0-9a-f]{32}|source|vintage-colorizer-\w+", path.name) for path in home.rglob("*"))
+    assert len(visitor.ask("/api/jobs").json[0]["name"]) <= 200
+
+
+def test_uploads_have_limits(home: Path, visitor: Visitor) -> None:
+    assert visitor.ask("/api/film", b"x" * 8_000_000, Content_Type="video/mp4").status == 413
+    assert visitor.ask("/api/film", b"", Content_Type="video/mp4").status == 400
+    assert visitor.ask("/api/film", b"x", Content_Type="multipart/form-data; boundary=x").status == 415
+    assert not any(path.is_file() for path in home.rglob("*"))
+    answers = [visitor.ask("/api/film", b"no film", Content_Type="video/mp4").status for _ in range(10)]
+    assert answers == [202] * 8 + [503] * 2
+
+
+def test_a_film_is_refused_if_the_disk_may_not_hold_it(reel: bytes) -> None:
+    with running(max_film_megabytes=1_000_000, workers=1) as server:  # a terabyte, and as much again twice
+        visitor = Visitor(server)
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(reel), reel)
+        answer = visitor.ask("/api/film", chunked, Transfer_Encoding="chunked")
+        assert answer.status == 507 and "too little room" in answer.json["message"]
+        assert visitor.finished(visitor.upload(reel))["state"] == "done"  # of this one the size is known
+
+
+def test_what_nobody_fetches_is_removed(home: Path, reel: bytes) -> None:
+    with running(keep_hours=0.0003, workers=1) as server:
+        visitor = Visitor(server)
+        job = visitor.upload(reel)
+        end = time.monotonic() + 30
+        while visitor.ask(job).status == 200 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert visitor.ask(job).status == 404
+
+
+def test_the_options_are_those_of_the_library(server: Running) -> None:
+    from vintage_colorizer.options import MACHINE_FIELDS, FilmOptions
+
+    parameters = server.ask("/api/openapi.json").json["paths"]["/api/film"]["post"]["parameters"]
+    assert {one["name"] for one in parameters} == set(FilmOptions.model_fields) - MACHINE_FIELDS | {"name", "container"}

@@ -1,0 +1,400 @@
+"""The page in a real browser: what a person sees and does, that nothing leaves the machine, and accessibility."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from support import bad_films
+from support.browsers import browsing, elsewhere, requested
+from support.servers import Running, running
+from vintage_colorizer import Colorizer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(max_megabytes=5) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path, grey: NDArray[np.uint8]) -> list[Path]:
+    """Three photos of different formats and shapes."""
+    named = {"portrait.jpg": grey[:, 60:420], "rocket & sky.png": grey[100:400], "third.webp": grey[:200]}
+    for name, pixels in named.items():
+        Image.fromarray(pixels).save(folder / name)
+    return [folder / name for name in named]
+
+
+@pytest.fixture(scope="module")
+def browser(folder: Path) -> Iterator[Any]:
+    with browsing(folder) as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(browser: Any, server: Running) -> Iterator[Any]:
+    """The freshly opened page. At the end nothing has left the machine and nothing was complained of."""
+    requested(browser), browser.get_log("browser")
+    open_page(browser, server)
+    yield browser
+    assert elsewhere(requested(browser)) == []
+    assert [one for one in browser.get_log("browser") if one["source"] == "security"] == []
+
+
+def open_page(browser: Any, server: Running) -> None:
+    browser.get(server.url)
+    until(lambda: browser.execute_script("return document.body.dataset.ready"))
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait for a condition; return what it is."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.03)
+    return value
+
+
+def one(page: Any, selector: str) -> Any:
+    return page.find_element("css selector", selector)
+
+
+def press(page: Any, selector: str) -> None:
+    page.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def choose(page: Any, *paths: Path) -> None:
+    one(page, "#files").send_keys("\n".join(map(str, paths)))
+    settled(page)
+
+
+def settled(page: Any) -> None:
+    """All requests are answered and drawn."""
+    until(lambda: page.execute_script("return !document.querySelector('#view').matches('.busy')"))
+    page.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+def move(page: Any, selector: str, value: float) -> None:
+    """Move a slider as a hand does, and wait for the picture."""
+    page.execute_script(
+        "const [slider, value] = arguments; slider.value = value;"
+        "for (const kind of ['input', 'change']) slider.dispatchEvent(new Event(kind, {bubbles: true}));",
+        one(page, selector),
+        value,
+    )
+    settled(page)
+
+
+def canvas(page: Any, selector: str = "#after") -> NDArray[np.uint8]:
+    """What is on a canvas."""
+    import base64
+
+    data = page.execute_script("return document.querySelector(arguments[0]).toDataURL()", selector)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGB"))
+
+
+def downloaded(folder: Path, name: str) -> Path:
+    path = folder / "downloads" / name
+    until(path.exists)
+    return path
+
+
+def colorfulness(pixels: NDArray[np.uint8]) -> float:
+    return float(np.ptp(pixels.astype(int), axis=2).mean())
+
+
+# --- Photos ---------------------------------------------------------------------------------------------
+
+
+def test_a_photo_is_colored_and_saved_at_full_quality(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, pictures[0])
+    assert colorfulness(canvas(page)) > 5 > colorfulness(canvas(page, "#before")) == 0
+    assert one(page, "#status").text == "portrait.jpg, 360 × 512 pixels"
+    press(page, "#save")
+    saved = Image.open(downloaded(folder, "portrait-color.jpg"))
+    assert (saved.format, saved.size) == ("JPEG", (360, 512))
+    assert np.abs(np.asarray(saved).astype(int) - canvas(page)).mean() < 4
+
+
+def test_sliders_answer_without_the_server_and_what_is_saved_is_what_is_shown(
+    page: Any, pictures: list[Path], folder: Path, colorizer: Colorizer
+) -> None:
+    choose(page, pictures[1])
+    before = colorfulness(canvas(page))
+    requested(page)
+    move(page, "#saturation", 0)
+    assert colorfulness(canvas(page)) == 0
+    move(page, "#saturation", 2)
+    assert colorfulness(canvas(page)) > 1.4 * before
+    move(page, "#vividness", 0.8)
+    move(page, "#warmth", 0.5)
+    assert requested(page) == []
+    wanted = colorizer.photo(pictures[1], saturation=2, vividness=0.8, warmth=0.5).pixels
+    assert np.abs(wanted.astype(int) - canvas(page)).mean() < 2
+    press(page, "#save")
+    saved = np.asarray(Image.open(downloaded(folder, "rocket & sky-color.png")))
+    assert np.array_equal(saved, wanted)
+
+
+def test_another_look_and_render_factor_ask_the_network_again(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    stable = canvas(page)
+    press(page, "#looks [value=artistic]")
+    settled(page)
+    artistic = canvas(page)
+    assert colorfulness(artistic) > colorfulness(stable)
+    move(page, "#render_factor", 30)
+    assert not np.array_equal(canvas(page), artistic)
+    press(page, "#auto")
+    settled(page)
+    assert one(page, "#render_factor").get_attribute("disabled")
+    press(page, "#reset")
+    settled(page)
+    assert np.array_equal(canvas(page), stable)
+
+
+def test_the_slider_between_before_and_after_obeys_keys(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    split = one(page, "#split")
+    read = "return getComputedStyle(document.querySelector('#before')).clipPath"
+    half = page.execute_script(read)
+    for _ in range(10):
+        split.send_keys("\ue012")  # arrow left
+    assert one(page, "#split").get_property("value") == "40"
+    assert page.execute_script(read) != half
+
+
+def test_a_contact_sheet_offers_render_factors(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    press(page, "#compare")
+    until(lambda: one(page, "#sheet-image").is_displayed() and one(page, "#sheet-image").get_property("naturalWidth"))
+    press(page, "#sheet-choices button:nth-child(3)")
+    settled(page)
+    assert one(page, "output[for=render_factor]").text == "24"
+
+
+def test_several_photos_come_as_one_zip(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, *pictures, pictures[0])
+    until(lambda: len(page.find_elements("css selector", "#gallery .thumb")) == 4)
+    press(page, "#gallery li:nth-child(2) .thumb")
+    settled(page)
+    assert "rocket & sky.png" in one(page, "#status").text
+    move(page, "#saturation", 0)
+    press(page, "#save-all")
+    with zipfile.ZipFile(downloaded(folder, "colored-photos.zip")) as archive:
+        assert archive.testzip() is None
+        names = ["portrait-color.jpg", "rocket & sky-color.png", "third-color.webp", "portrait-color (2).jpg"]
+        assert archive.namelist() == names
+        grey, colored = (np.asarray(Image.open(io.BytesIO(archive.read(names[i])))) for i in (1, 0))
+    assert colorfulness(grey) == 0 < colorfulness(colored)
+    press(page, "#gallery li:nth-child(1) .remove")
+    assert len(page.find_elements("css selector", "#gallery .thumb")) == 3
+
+
+def test_errors_are_said_in_words(page: Any, pictures: list[Path], folder: Path) -> None:
+    (folder / "notes.jpg").write_text("<html>not a photo</html>")
+    (folder / "large.png").write_bytes(bytes(6_000_000))
+    choose(page, folder / "notes.jpg")
+    said = until(lambda: one(page, "#error").text)
+    assert said.startswith("notes.jpg: ") and "Traceback" not in said
+    assert one(page, "#save").get_attribute("disabled")
+    choose(page, folder / "large.png")
+    until(lambda: "large.png is over the server's limit of 5 MB." in one(page, "#error").text)
+    press(page, "#error button")
+    choose(page, pictures[0])
+    assert colorfulness(canvas(page)) > 5 and not one(page, "#error").is_displayed()
+
+
+def test_the_page_says_when_the_server_is_gone(browser: Any, pictures: list[Path]) -> None:
+    with running() as server:
+        open_page(browser, server)
+    choose(browser, pictures[0])
+    until(lambda: "does not answer" in one(browser, "#error").text)
+
+
+def test_names_of_files_are_text_and_nothing_else(page: Any, folder: Path, grey: NDArray[np.uint8]) -> None:
+    path = folder / "<img src=x onerror=alert(1)>.png"
+    Image.fromarray(grey[:100, :100]).save(path)
+    choose(page, path, path)
+    assert page.execute_script("return document.querySelectorAll('main img:not(#sheet-image)').length") == 0
+    assert "<img" in one(page, "#status").text
+
+
+def test_the_policy_holds_in_the_browser(browser: Any, server: Running) -> None:
+    open_page(browser, server)
+    tried = browser.execute_async_script(
+        "const done = arguments[0]; fetch('http://192.0.2.1/').then(() => done('reached'), () => done('refused'))"
+    )
+    inline = browser.execute_script(
+        "const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+        "document.body.append(s); return window.ran"
+    )
+    assert (tried, inline) == ("refused", None)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+def test_a_form_on_another_page_is_refused(browser: Any, server: Running, kind: str) -> None:
+    form = f"<form method=post enctype={kind} action={server.url}/api/photo><input name=a value=b></form>"
+    browser.get(f"data:text/html,{form}")
+    browser.execute_script("document.forms[0].submit()")
+    until(lambda: "another site's page" in one(browser, "body").text)
+
+
+# --- Films ----------------------------------------------------------------------------------------------
+
+
+def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(
+    page: Any, server: Running, folder: Path, grey: NDArray[np.uint8]
+) -> None:
+    film = bad_films.make_film(folder / "reel.mp4", codec="h264", size=(240, 320), frames=150)
+    press(page, "#tab-films")
+    one(page, "#film-file").send_keys(str(film))
+    until(lambda: "Coloring" in one(page, "#jobs").text or "Looking" in one(page, "#jobs").text)
+    page.refresh()
+    until(lambda: one(page, "#films").is_displayed())
+    until(lambda: "Done" in one(page, "#jobs").text, 60)
+    video = "const video = document.querySelector('#jobs video');"
+    until(lambda: page.execute_script(video + "return video.duration > 5 && video.videoWidth === 320"))
+    press(page, "#jobs a")
+    saved = downloaded(folder, "reel-color.mp4")
+    assert saved.read_bytes()[4:8] == b"ftyp"
+    assert problems(page) == []
+    assert one(page, "#said").get_property("textContent") == "reel.mp4: Done."
+    press(page, "#jobs button")
+    until(lambda: page.find_elements("css selector", "#jobs li") == [])
+
+
+def test_a_film_that_fails_says_why(page: Any, folder: Path) -> None:
+    (folder / "broken.mp4").write_bytes(bytes(9000))
+    press(page, "#tab-films")
+    one(page, "#film-file").send_keys(str(folder / "broken.mp4"))
+    until(lambda: "broken.mp4 cannot be read" in one(page, "#jobs").text)
+    assert "broken.mp4 cannot be read" in one(page, "#said").get_property("textContent")
+    assert problems(page) == []
+    press(page, "#jobs button")
+    until(lambda: page.find_elements("css selector", "#jobs li") == [])
+
+
+# --- For everyone ---------------------------------------------------------------------------------------
+
+
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CONTROLS = {"button", "checkbox", "combobox", "image", "link", "progressbar", "radio", "slider", "tab", "Video"}
+
+
+def problems(page: Any) -> list[Any]:
+    """What axe-core finds wrong with what is shown now, and controls that a screen reader has no name for."""
+    axe = pytest.importorskip("axe_core_python.base").AXE_SCRIPT
+    page.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
+    results = page.execute_async_script("axe.run({runOnly: arguments[0]}).then(arguments[1])", AXE_TAGS)
+    assert len(results["passes"]) > 15
+    found = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in results["violations"]]
+    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in CONTROLS]
+    assert len(controls) > 4
+    return found + [node for node in controls if not node["name"]["value"]]
+
+
+@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=str)
+def screen(page: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page on a wide and on a narrow screen, in light and in dark."""
+    width, scheme = request.param
+    size = {"height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    for wide, features in ((width, [{"name": "prefers-color-scheme", "value": scheme}]), (1280, [])):
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": wide, **size})
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        if features:
+            yield page
+
+
+def test_axe_finds_nothing_in_any_state(screen: Any, pictures: list[Path], folder: Path) -> None:
+    assert problems(screen) == []
+    choose(screen, *pictures)
+    press(screen, "details summary")
+    assert problems(screen) == []
+    press(screen, "#compare")
+    until(one(screen, "#sheet-image").is_displayed)
+    assert problems(screen) == []
+    press(screen, "#sheet-close")
+    (folder / "page.jpg").write_text("<html>not a photo</html>")
+    choose(screen, folder / "page.jpg")
+    until(one(screen, "#error").is_displayed)
+    assert problems(screen) == []
+    press(screen, "#tab-films")
+    assert problems(screen) == []
+
+
+def tab(page: Any, key: str = "Tab", code: int = 9) -> Any:
+    """Press a key as a hand does; the element that has the focus then."""
+    text = {"text": "\r"} if key == "Enter" else {}
+    for kind in ("keyDown", "keyUp"):
+        page.execute_cdp_cmd(
+            "Input.dispatchKeyEvent", {"type": kind, "key": key, "windowsVirtualKeyCode": code, **text}
+        )
+    return page.execute_script("return document.activeElement")
+
+
+def test_everything_can_be_reached_with_the_keyboard_and_seen_there(page: Any, pictures: list[Path]) -> None:
+    choose(page, *pictures[:2])
+    one(page, "h1").click()  # from here on
+    outlined = (
+        "const here = document.activeElement; return [here, here.closest('label'), here.closest('figure')]"
+        ".some((one) => one && getComputedStyle(one).outlineStyle !== 'none')"
+    )
+    reached: list[str | None] = []
+    while (focused := tab(page)).tag_name != "body" or not reached:
+        reached.append(focused.get_attribute("id") or focused.get_attribute("class"))
+        assert focused.tag_name == "body" or page.execute_script(outlined), reached
+    order = [
+        name for name in reached if name in ("files", "split", "thumb", "vividness", "compare", "save", "save-all")
+    ]
+    assert order == ["files", "split", "thumb", "thumb", "vividness", "compare", "save", "save-all"]
+
+
+def test_the_focus_stays_where_it_was_and_what_happens_is_said(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, *pictures[:2])
+    for selector, words in (("#gallery li:nth-child(2) .thumb", ""), ("#save", "Saved rocket & sky-color")):
+        page.execute_script("document.querySelector(arguments[0]).focus()", selector)
+        assert tab(page, "Enter", 13) == one(page, selector)
+        wait = "return document.querySelector('#said').textContent.includes(arguments[0])"
+        until(partial(page.execute_script, wait, words))
+        settled(page)
+        assert page.switch_to.active_element == one(page, selector)
+    assert "rocket & sky.png" in one(page, "#status").text
+    one(page, "#saturation").send_keys("\ue014")  # arrow right
+    assert one(page, "#saturation").get_attribute("aria-valuetext") == "105 %"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_nothing_sticks_out(
+    folder: Path, server: Running, pictures: list[Path], width: int, height: int, request: pytest.FixtureRequest
+) -> None:
+    with browsing(folder / str(width), width, height) as page:
+        open_page(page, server)
+        choose(page, *pictures)
+        until(lambda: len(page.find_elements("css selector", "#gallery .thumb")) == 3)
+        settled(page)
+        wide = page.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width
+        small = page.execute_script(
+            "return [...document.querySelectorAll('main button, main select')].filter((one) => one.offsetParent"
+            " && !one.matches('.remove') && one.offsetHeight < 40).map((one) => one.outerHTML)"
+        )
+        assert small == []
+        page.save_screenshot(str(folder / f"page-{width}.png"))
