@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,7 @@ def object_store() -> Iterator[None]:
 def local_ray(object_store: None) -> Iterator[None]:
     """A local Ray with two processors that this process is connected to, for all tests; it can reach the S3 server."""
     pytest.importorskip("ray")
-    tests = Path(__file__).parent
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(tests.parent / "src"), str(tests)])  # of the workers
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # the workers import what the tests can
     with require_ray().started("local", 2):
         yield
 
