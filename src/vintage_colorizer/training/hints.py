@@ -57,7 +57,7 @@ def _painted(clean: Tensor, view: Tensor, points: Tensor, shown: Tensor, displac
     number = torch.arange(1, POINTS + 1, device=clean.device).view(1, -1, 1, 1)
     top = (there * number).argmax(dim=1).flatten(1)
     planes = torch.cat([color * sure[..., None], sure[..., None]], dim=2).transpose(1, 2)
-    grid = planes.gather(2, top[:, None].expand(-1, 3, -1)).unflatten(2, there.shape[2:])
+    grid = planes.gather(2, top[:, None].expand(-1, 3, -1)).view(-1, 3, *there.shape[2:])
     return grid * there.amax(dim=1, keepdim=True)
 
 

@@ -24,8 +24,8 @@ class HintWays(nn.Module):
         super().__init__()
         self.read = nn.ModuleList(nn.Conv2d(3, HINT_WIDTH, 3, padding=1, bias=False) for _ in widths)
         self.write = nn.ModuleList(nn.Conv2d(HINT_WIDTH, width, 1, bias=False) for width in widths)
-        for conv in self.write:
-            nn.init.zeros_(conv.weight)
+        for weight in self.write.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, hints: Tensor) -> list[Tensor]:
         """Of hints [N, 3, h, w] at the last stride: what to add [N, width, h', w'] at every stride."""
@@ -70,7 +70,7 @@ class Palette(nn.Module):
         pixels = self.pixels(maps[-1])
         shares = queries @ pixels.flatten(2) * QUERY_WIDTH**-0.5
         mixed: Tensor = self.colors(queries).transpose(1, 2) @ shares
-        return mixed.unflatten(2, pixels.shape[2:])
+        return mixed.view(*mixed.shape[:2], *pixels.shape[2:])
 
 
 class Look(nn.Module):
@@ -99,5 +99,5 @@ class Look(nn.Module):
         return changed
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        parts = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
-        return functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+        query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in (query, key, value))
+        return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
