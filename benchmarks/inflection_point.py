@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from vintage_colorizer.training.feed import HELD_OUT
 from vintage_colorizer.training.generators import Painter, build_painter, luma_of
 from vintage_colorizer.training.inflection import CHUNK, Describer, Figures, Watch, draw_curves, measure
 from vintage_colorizer.training.losses import denormalize
-from vintage_colorizer.training.recipe import Generator, Inflection, Recipe, load_recipe
+from vintage_colorizer.training.recipe import Inflection, Recipe, load_recipe
 
 SIDE = 96  # pixels at which the oracle looks
 PHOTOS = 128  # that it looks at
@@ -114,7 +115,7 @@ def checkpoints(run: Path) -> list[Path]:
 def load(path: Path, recipe: Recipe) -> Painter:
     """A generator that was kept."""
     how = recipe.generator
-    return build_painter(Generator(how.network, how.encoder, how.widths, str(path), how.vividness)).eval()
+    return build_painter(replace(how, start=str(path))).eval()
 
 
 def photos(run: Path, recipe: Recipe, side: int, which: slice) -> Tensor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from vintage_colorizer.networks.architectures.compact import (
 )
 from vintage_colorizer.networks.architectures.contract import chroma_of, export_onnx
 from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.networks.architectures.palette import pool_hints
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,38 @@ def test_the_network_paints_what_its_chroma_says() -> None:
     assert logits is not None
     small = nn.functional.avg_pool2d(chroma_of(denormalize(picture)), 4)
     assert float((small - chroma).abs().mean()) < 0.01
+
+
+def test_a_grown_network_is_at_first_the_one_it_grew_from(network: Compact) -> None:
+    grown = build_compact(hints=True, palette=8).eval()
+    load_compact(grown, network.state_dict())
+    luma = torch.rand(2, 1, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(grown(luma), network(luma))
+        assert torch.equal(grown(luma, torch.rand(2, 3, 16, 24)), network(luma))
+
+
+def test_hints_of_nothing_are_as_no_hints_once_trained() -> None:
+    network = build_compact(hints=True, palette=8).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    luma, one = torch.rand(1, 1, 64, 64), torch.zeros(1, 3, 16, 16)
+    one[:, :, 3, 5] = torch.tensor([0.1, -0.2, 1.0])
+    with torch.no_grad():
+        assert torch.equal(network(luma), network(luma, torch.zeros(1, 3, 16, 16)))
+        assert not torch.equal(network(luma), network(luma, one))
+
+
+def test_pooled_hints_keep_color_and_sureness() -> None:
+    hints = torch.zeros(1, 3, 8, 8)
+    hints[0, :, 2, 3] = torch.tensor([0.05, -0.1, 0.5])
+    pooled = pool_hints(hints, 8)
+    torch.testing.assert_close(pooled[0, :, 0, 0], torch.tensor([0.25, -0.5, 0.5]))
+
+
+def test_posterior_takes_the_weights_of_training_back() -> None:
+    network = build_compact()
+    network.log_weights[3] = 1.0
+    posterior = network.posterior(torch.zeros(1, 259, 2, 2))
+    torch.testing.assert_close(posterior.sum(1), torch.ones(1, 2, 2))
+    assert float(posterior[0, 3, 0, 0] / posterior[0, 4, 0, 0]) == pytest.approx(math.exp(-1), rel=1e-5)

@@ -17,6 +17,7 @@ from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, OptionError
 from vintage_colorizer.training.data import Windows, draw, hold, shuffled, survey
 from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment
+from vintage_colorizer.training.hints import HINT_HANDS, give_hints
 from vintage_colorizer.training.recipe import Recipe
 
 log = logging.getLogger("vintage_colorizer")
@@ -48,6 +49,7 @@ class Pair(NamedTuple):
     luma: Tensor  # degraded, [N, 1, size, size]
     clean: Tensor  # RGB [N, 3, size, size]
     twin: Tensor | None  # luma degraded in another way, if the recipe asks for consistency
+    hints: Tensor | None = None  # as in the contract, if the recipe asks for them
 
 
 def make_order(numbers: NDArray[np.int64], epochs: float, batch: int, seed: int, stage: int) -> Order:
@@ -101,7 +103,10 @@ class Feed:
         for photos, dice in self._rolled(windows, order, start):
             clean = augment(photos, dice.hand(EFFECTS), size, self.recipe.augment)
             twin = task(clean, dice.hands(EFFECTS + 1), self.recipe.degrade) if self.recipe.losses.consistency else None
-            yield Pair(task(clean, dice, self.recipe.degrade), clean, twin)
+            luma, hints = task(clean, dice, self.recipe.degrade), None
+            if self.recipe.generator.hints:
+                clean, hints = give_hints(clean, dice.hands(HANDS), self.recipe.hints)
+            yield Pair(luma, clean, twin, hints)
 
     def views(
         self, source: Source, order: Order, size: int, start: int, prepare: Callable[[Tensor], Tensor]
@@ -117,13 +122,14 @@ class Feed:
     def _rolled(self, windows: Windows, order: Order, start: int) -> Iterator[tuple[Tensor, Dice]]:
         """This process's part of each batch, cut out but not changed, and its dice."""
         mine = self._mine(order)
+        hands = HANDS + (HINT_HANDS if self.recipe.generator.hints else 0)
         rolled: list[NDArray[np.float32]] = []
 
         def wanted() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
             for step in range(start, len(order)):
                 numbers, epochs = order.numbers[step, mine], order.epochs[step, mine]
-                rolled.append(draw(self.seed, epochs, numbers, HANDS * HAND))
-                yield numbers, rolled[-1][:, -1]
+                rolled.append(draw(self.seed, epochs, numbers, hands * HAND))
+                yield numbers, rolled[-1][:, HANDS * HAND - 1]
 
         for window in windows.stream(wanted()):
             yield window.float() / 255, Dice(torch.from_numpy(rolled.pop(0)), window.device)

@@ -32,7 +32,7 @@ class Painter(nn.Module):
 
     network: nn.Module
 
-    def forward(self, luma: Tensor, bright: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, luma: Tensor, bright: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Paint the degraded luma [N, 1, H, W]; `bright` is the clean one. Picture, and logits if there are any."""
         raise NotImplementedError
 
@@ -73,9 +73,9 @@ class CompactPainter(Painter):
         self.network: Compact = network
         self.vividness = vividness
 
-    def forward(self, luma: Tensor, bright: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, luma: Tensor, bright: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Paint; the logits are those over the color bins."""
-        logits: Tensor = self.network(luma)
+        logits: Tensor = self.network(luma, hints)
         with torch.autocast(luma.device.type, enabled=False):
             chroma = self.network.chroma(bright.float(), logits.float(), self.vividness)
             return normalize(merge(bright, enlarge(chroma, bright))), logits
@@ -105,8 +105,8 @@ class DeoldifyPainter(Painter):
         super().__init__()
         self.network = network
 
-    def forward(self, luma: Tensor, bright: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Paint; there are no logits."""
+    def forward(self, luma: Tensor, bright: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Paint; there are no logits, and hints are not seen."""
         picture: Tensor = self.network(normalize(luma.expand(-1, 3, -1, -1)))
         return picture.float(), None
 
@@ -129,7 +129,7 @@ def build_painter(how: Generator) -> Painter:
     pretrained = how.start == "imagenet"
     if how.network != "compact":
         return DeoldifyPainter(_deoldify(how, pretrained))
-    network = build_compact(pretrained, how.encoder, how.widths)
+    network = build_compact(pretrained, how.encoder, how.widths, how.hints, how.palette)
     if how.start not in ("imagenet", "none"):
         load_compact(network, read_compact(_file(how.start)))
     return CompactPainter(network, how.vividness)

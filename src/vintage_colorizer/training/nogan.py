@@ -19,6 +19,7 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,7 @@ from vintage_colorizer.files import atomically
 from vintage_colorizer.networks.architectures import build_critic
 from vintage_colorizer.networks.architectures.lab import ab_of
 from vintage_colorizer.training import losses
+from vintage_colorizer.training.average import Average
 from vintage_colorizer.training.card import finish
 from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, luma_of, store
@@ -90,14 +92,17 @@ def plan(recipe: Recipe) -> list[Stage]:
     return stages
 
 
-def one_cycle(step: int, steps: int, rise: float) -> tuple[float, float]:
+def one_cycle(step: int, steps: int, rise: float, constant: bool = False) -> tuple[float, float]:
     """The one-cycle schedule (Smith, 2018): a factor on the highest rate, and Adam's beta1.
 
-    Half a cosine from 1/25 up to 1 over `rise` of the steps (one step at least), then down to 1/250000.
+    Half a cosine from 1/25 up to 1 over `rise` of the steps (one step at least), then down to 1/250000;
+    or it stays, if `constant`.
     """
     climb = int(steps * rise)
     if step < max(1, climb):
         return _cosine(1 / 25, 1, step / max(1, climb)), _cosine(0.95, 0.85, step / max(1, climb))
+    if constant:
+        return 1.0, 0.9
     part = (step - max(1, climb)) / max(1, steps - climb)
     return _cosine(1, 1 / 250000, part), _cosine(0.85, 0.95, part)
 
@@ -135,6 +140,7 @@ class NoGan:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.stage, self.step, self.turn = 0, 0, "critic"
         self.watch = Watch(recipe.inflection)
+        self.average: Average | None = None
         self.best: dict[str, Tensor] = {}
         self.figures: dict[str, dict[str, float]] = {}
         self.interrupt = Interrupt()
@@ -143,6 +149,8 @@ class NoGan:
             self._restore(self.restored)
         elif isinstance(self.generator, CompactPainter):
             self._rebalance(self.generator)
+        if recipe.run.average and self.average is None:
+            self.average = Average(recipe.run.average, self.generator.network.state_dict())
 
     # ---- The phases --------------------------------------------------------------------------------
 
@@ -173,19 +181,23 @@ class NoGan:
         optimizer = self._optimizer("generator", self.generator.groups(), (0.9, 0.99))
         generator = self.fabric.setup_module(self.generator)
         clock = Clock(stage.name, self.step, len(order), self.recipe.run.log_every)
-        for luma, clean, twin in self.feed.pairs(order, how.size, self.step):
+        for luma, clean, twin, hints in self.feed.pairs(order, how.size, self.step):
             self._begin_step(learns=self.generator)
-            factor, momentum = one_cycle(self.step, len(order), how.rise)
+            factor, momentum = one_cycle(self.step, len(order), how.rise, how.constant)
             set_rates(optimizer, [factor * rate for rate in rates], momentum)
             with self._mixed():
-                picture, logits = generator(luma, luma_of(clean))
+                picture, logits = generator(luma, luma_of(clean), hints)
             wanted = self.recipe.losses
             loss = self._truth_loss(picture, logits, clean, wanted.features, wanted.error, wanted.bins)
-            loss = loss + self._consistency_loss(generator, picture, clean, twin)
+            loss = loss + self._consistency_loss(generator, picture, clean, twin, hints)
             self._descend(loss, optimizer)
+            if self.average is not None:
+                self.average.follow(self.generator.network)
             self._end_step(clock, order, {"loss": loss, "rate": rates[-1] * factor})
             if self.step % self.recipe.run.judge_every == 0:
-                self._report(stage, how.size)
+                self._report_average(stage, how.size)
+        if self.average is not None:
+            self.generator.network.load_state_dict(self.average.state)
         self._report(stage, how.size)
 
     def generate(self, stage: Stage) -> None:
@@ -266,15 +278,15 @@ class NoGan:
     def _generator_turn(
         self, generator: nn.Module, optimizer: torch.optim.Optimizer, pair: Pair, how: Gan
     ) -> dict[str, Any]:
-        luma, clean, twin = pair
+        luma, clean, twin, hints = pair
         self._begin_step(learns=self.generator, waits=self.critic)
         if how.frozen_statistics:
             freeze_statistics(self.generator)
         with self._mixed():
-            picture, logits = generator(luma, luma_of(clean))
+            picture, logits = generator(luma, luma_of(clean), hints)
             deceit = losses.deceit_loss(self.critic(picture).float())
         truth = self._truth_loss(picture, logits, clean, how.feature_weight, how.error_weight, how.bin_weight)
-        loss = how.critic_weight * deceit + truth + self._consistency_loss(generator, picture, clean, twin)
+        loss = how.critic_weight * deceit + truth + self._consistency_loss(generator, picture, clean, twin, hints)
         self._descend(loss, optimizer)
         self.turn = next_turn(self.turn, 0.0, how.threshold)
         return {"loss": loss, "deceit": deceit}
@@ -349,13 +361,16 @@ class NoGan:
         return loss
 
     def _consistency_loss(
-        self, generator: nn.Module, picture: Tensor, clean: Tensor, twin: Tensor | None
+        self, generator: nn.Module, picture: Tensor, clean: Tensor, twin: Tensor | None, hints: Tensor | None
     ) -> Tensor | float:
         """How far a smaller render, made old in another way, is from this one; 0 if the recipe has no twins."""
         if twin is None:
             return 0.0
         with self._mixed():
-            smaller, _ = generator(*(shrink(part) for part in (twin, luma_of(clean))))
+            luma, bright = (shrink(part) for part in (twin, luma_of(clean)))
+            if hints is not None:  # as many cells to a side, in proportion
+                hints = nn.functional.interpolate(hints, size=hints.shape[-1] * luma.shape[-1] // twin.shape[-1])
+            smaller, _ = generator(luma, bright, hints)
         return self.recipe.losses.consistency * losses.consistency_loss(picture, smaller)
 
     def _feature_loss(self, picture: Tensor, clean: Tensor) -> Tensor:
@@ -389,6 +404,11 @@ class NoGan:
         self.figures[stage.name] = self._judged(stage.name, size)
         self.run.record(f"{stage.name}/held-out", self.step, self.figures[stage.name])
         log.info("%s: %s", stage.name, ", ".join(f"{k} {v:.3g}" for k, v in self.figures[stage.name].items()))
+
+    def _report_average(self, stage: Stage, size: int) -> None:
+        """As `_report`, of the averaged weights, if they are kept."""
+        with self.average.inside(self.generator.network) if self.average else nullcontext():
+            self._report(stage, size)
 
     def _measure(self, stage: Stage) -> None:
         """One measurement of the GAN phase; the best generator so far is set aside."""
@@ -426,6 +446,7 @@ class NoGan:
                 "generator": self.generator.network.state_dict(),
                 "critic": self.critic.state_dict(),
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "average": self.average and {"state": self.average.state, "steps": self.average.steps},
                 "watch": {"history": self.watch.history, "best": self.watch.best},
                 "best": self.best,
                 "figures": self.figures,
@@ -439,6 +460,8 @@ class NoGan:
         self.stage, self.step, self.turn = state["stage"], state["step"], state["turn"]
         self.generator.network.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
+        if state.get("average"):
+            self.average = Average(self.recipe.run.average, **state["average"])
         self.watch = Watch(self.recipe.inflection, **state["watch"])
         self.best, self.figures = state["best"], state["figures"]
         log.info("Resuming at stage %d, step %d", self.stage + 1, self.step)

@@ -36,6 +36,8 @@ class Generator:
     network: str = "compact"  # a name of architectures.GENERATORS
     encoder: str = "tf_efficientnet_lite0"  # compact only
     widths: tuple[int, ...] = (192, 128, 96)  # compact only: the decoder's channels
+    hints: bool = False  # compact only: it takes hints of color, and is trained with those of the section hints
+    palette: int = _within(0, 0, 256)  # compact only: queries of the palette; 0: it has none
     start: str = "imagenet"  # imagenet, none, or a .safetensors file of the whole generator
     vividness: float = _within(0.5, 0, 1)  # compact only: where feature loss and critic see its pictures
 
@@ -81,6 +83,17 @@ class Degrade:
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What colors the generator is told in training; see hints.py."""
+
+    none: float = _within(0.4, 0, 1)  # share of views without any
+    stop: float = _within(0.125, 0.02, 1)  # the number of points is geometric with this chance
+    jitter: float = _within(0.01, 0, 0.5)  # deviation of a sure hint's chroma; unsure ones are off by more
+    impossible: float = _within(0.15, 0, 1)  # of the views with hints: a region, and its hint, get another color
+    displaced: float = _within(0.1, 0, 1)  # of the views with hints: many, moved as motion moves them in films
+
+
+@dataclass(frozen=True)
 class Losses:
     """What the generator is told apart from the critic's opinion."""
 
@@ -103,6 +116,7 @@ class Pretrain:
     epochs: float = _within(1.0, 0, 1e4)  # may be a part of one
     rates: tuple[float, ...] = _within((1e-4, 1e-3), 0, 1)  # lowest and highest, or of each of the 3 groups; 0: fixed
     rise: float = _within(0.3, 0, 1)  # part of the one-cycle schedule that climbs
+    constant: bool = False  # the rate stays where it has climbed to, for runs whose end is open
     frozen: bool = False  # the encoder keeps its weights, batch norm aside
 
 
@@ -173,6 +187,7 @@ class Run:
     judge_every: int = _within(1000, 1, 10**9)  # steps of pretraining between looks at held-out photos
     previews: int = _within(8, 0, 64)  # held-out photos on each sheet
     frozen_statistics: bool = False  # batch norm always uses its stored statistics
+    average: float = _within(0.0, 0, 1)  # of pretraining: decay of the moving average of the weights; 0: not kept
 
 
 @dataclass(frozen=True)
@@ -190,6 +205,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     augment: Augment = field(default_factory=Augment)
     degrade: Degrade = field(default_factory=Degrade)
+    hints: Hints = field(default_factory=Hints)
     losses: Losses = field(default_factory=Losses)
     pretrain: tuple[Pretrain, ...] = ()
     critic: Critic = field(default_factory=Critic)

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from vintage_colorizer.errors import InputError, OptionError, OutputError, OutputExistsError
 from vintage_colorizer.files import atomically
-from vintage_colorizer.training.recipe import Recipe, dump_recipe
+from vintage_colorizer.training.recipe import Recipe, dump_recipe, load_recipe
 
 log = logging.getLogger("vintage_colorizer")
 
@@ -50,7 +50,7 @@ class Run:
         text = dump_recipe(recipe)
         if self.checkpoint.exists() and not resume:
             raise OutputExistsError(f"{out} holds a run already; resume it or give another folder.")
-        if self.checkpoint.exists() and (out / "recipe.yaml").read_text(encoding="utf-8") != text:
+        if self.checkpoint.exists() and load_recipe(out / "recipe.yaml") != recipe:
             raise OptionError(f"{out} was begun with another recipe, see its recipe.yaml; give another folder.")
         if writes:
             write_text(out / "recipe.yaml", text)

