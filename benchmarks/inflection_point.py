@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +114,7 @@ def checkpoints(run: Path) -> list[Path]:
 def load(path: Path, recipe: Recipe) -> Painter:
     """A generator that was kept."""
     how = recipe.generator
-    return build_painter(replace(how, start=str(path))).eval()
+    return build_painter(how.model_copy(update={"start": str(path)})).eval()
 
 
 def photos(run: Path, recipe: Recipe, side: int, which: slice) -> Tensor:
