@@ -1,7 +1,7 @@
 """How well is the end of the GAN phase found? Judges finished runs against an oracle that saw everything.
 
     vintage-colorizer train compact-artistic ... inflection.stop=false inflection.keep=true   # one or more runs
-    python benchmarks/inflection_point.py RUN [RUN ...]
+    python research/inflection_point.py RUN [RUN ...]
 
 Every generator kept is measured twice. The rule of `training.inflection` sees what it sees in a run: the run's own
 held-out photos at the size of its GAN phase. The oracle sees other photos, larger, through another extractor; its
