@@ -192,10 +192,13 @@ class ShortOfMemory:
         self.info, self.threads, self.device = engine.info, engine.threads, device
         self._engine, self._limit = engine, limit
 
-    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+    def chroma(self, luma: Floats, vividness: float | None = None, hints: Floats | None = None) -> Floats:
         if max(luma.shape) > self._limit:
             raise OutOfMemoryError("There is not enough memory.")
-        return self._engine.chroma(luma, vividness)
+        return self._engine.chroma(luma, vividness, hints)
+
+    def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
+        return self._engine.posterior(luma, hints)
 
 
 class ShortNetworks(Networks):

@@ -137,7 +137,7 @@ def test_the_exported_file_obeys_the_contract(network: Compact, tmp_path: Path) 
     luma = np.random.default_rng(0).random((3, 1, 32, 160), np.float32)
     for vividness in (0.0, 1.0):
         knob = np.array([vividness], np.float32)
-        (chroma,) = session.run(None, {"luma": luma, "vividness": knob})
+        (chroma,) = session.run(["chroma"], {"luma": luma, "vividness": knob})
         with torch.no_grad():
             expected = contract(torch.from_numpy(luma), torch.from_numpy(knob))
         np.testing.assert_allclose(chroma, expected, atol=1e-4)

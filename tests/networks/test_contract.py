@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from vintage_colorizer.networks.architectures.compact import CompactContract, build_compact, color_bins  # noqa: E402
 from vintage_colorizer.networks.architectures.contract import Contract, DeoldifyContract, chroma_of, export_onnx  # noqa: E402
 
 METADATA = {
@@ -47,7 +48,7 @@ class Vivid(Contract):
 
     stride, multiple, fit, has_vividness = 4, 32, "aspect", True
 
-    def forward(self, luma: Any, vividness: Any = None) -> Any:
+    def forward(self, luma: Any, vividness: Any = None, hints: Any = None) -> Any:
         small = nn.functional.avg_pool2d(luma, 4)
         return torch.cat([small * vividness, -small * vividness], dim=1)
 
@@ -129,3 +130,51 @@ def test_the_torch_engine_refuses_what_it_cannot_run(tmp_path: Path) -> None:
     safetensors.save_file({"a": torch.zeros(1)}, path, {**METADATA, **more})
     with pytest.raises(OptionError, match="no generator 'tiny'"):
         TorchEngine(path)
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> tuple[CompactContract, OnnxEngine]:
+    """A compact network with random weights that takes hints, in torch and as a file."""
+    torch.manual_seed(0)
+    network = build_compact(widths=(16, 16, 16), hints=True, palette=8)
+    assert network.hints is not None and network.palette is not None
+    for weight in (*network.hints.write.parameters(), network.palette.colors.weight):
+        nn.init.normal_(weight)
+    contract = CompactContract(network).eval()
+    path = tmp_path_factory.mktemp("network") / "x.onnx"
+    export_onnx(contract, path, METADATA)
+    return contract, OnnxEngine(path, threads=1)
+
+
+def test_hints_and_posterior_are_found_by_name(listening: tuple[CompactContract, OnnxEngine]) -> None:
+    contract, engine = listening
+    assert engine.info.has_hints and engine.info.has_vividness
+    assert engine.info.bins == tuple(map(tuple, color_bins().tolist()))
+    planes = luma(64, 96, count=2)
+    posterior = engine.posterior(planes)
+    assert posterior.shape == (2, len(engine.info.bins), 16, 24)
+    np.testing.assert_allclose(posterior.sum(axis=1), 1, atol=1e-4)
+    with torch.inference_mode():
+        chroma, likely = contract.with_posterior(torch.from_numpy(planes), None, None)
+    np.testing.assert_allclose(engine.chroma(planes), chroma.numpy(), atol=1e-3)
+    np.testing.assert_allclose(posterior, likely.numpy(), atol=1e-3)
+
+
+def test_a_hint_changes_the_color_and_no_hint_is_zeros(listening: tuple[CompactContract, OnnxEngine]) -> None:
+    _, engine = listening
+    planes = luma(64, 96)
+    none = np.zeros((1, 3, 16, 24), np.float32)
+    hints = none.copy()
+    hints[0, :, 8, 12] = 0.2, -0.1, 1
+    assert np.array_equal(engine.chroma(planes, 0.5, none), engine.chroma(planes, 0.5))
+    assert np.abs(engine.chroma(planes, 0.5, hints) - engine.chroma(planes, 0.5)).max() > 1e-3
+    assert np.abs(engine.posterior(planes, hints) - engine.posterior(planes)).max() > 1e-4
+
+
+def test_a_network_that_cannot_listen_says_so(tmp_path: Path) -> None:
+    export_onnx(Vivid(), tmp_path / "x.onnx", METADATA)
+    engine = OnnxEngine(tmp_path / "x.onnx", threads=1)
+    with pytest.raises(OptionError, match="takes no hints"):
+        engine.chroma(luma(64, 96), 0.5, np.zeros((1, 3, 16, 24), np.float32))
+    with pytest.raises(OptionError, match="how likely"):
+        engine.posterior(luma(64, 96))

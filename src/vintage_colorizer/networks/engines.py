@@ -1,13 +1,15 @@
 """Engines run a network file: small luma in, small chroma out.
 
-A network file is ONNX and obeys one contract, so the code here is the same for all of them:
-input `luma` [N, 1, H, W] and, where the network has it, `vividness` [1]; output `chroma`
-[N, 2, H/stride, W/stride]. Its metadata says the rest (see NetworkInfo).
+A network file is ONNX and obeys one contract, so the code here is the same for all of them: input `luma` [N, 1, H, W]
+and, where the network has them, `vividness` [1] and `hints` [N, 3, H/stride, W/stride]; output `chroma`
+[N, 2, H/stride, W/stride] and, where the network has it, `posterior` [N, bins, H/stride, W/stride]. Its metadata says
+the rest (see NetworkInfo).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -44,6 +46,8 @@ class NetworkInfo:
     version: str
     has_vividness: bool
     sha256: str
+    has_hints: bool = False
+    bins: tuple[tuple[float, float], ...] = ()  # Lab a, b of the colors in the posterior; empty if it has none
 
     def working_size(self, height: int, width: int, render_factor: int) -> tuple[int, int]:
         """Size (height, width) at which the network sees a picture, before padding to `multiple`.
@@ -69,12 +73,22 @@ class Engine(Protocol):
     device: str
     threads: int
 
-    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+    def chroma(self, luma: Floats, vividness: float | None = None, hints: Floats | None = None) -> Floats:
         """Propose chroma [N, 2, H/stride, W/stride] for luma [N, 1, H, W], 0..1, sides multiples of `multiple`.
 
+        `hints` [N, 3, H/stride, W/stride] are U and V times how sure, 0..1, and how sure; 0 where there is none.
+
         Raises:
+            OptionError: there are hints, and the network does not take any.
             OutOfMemoryError: it does not fit into memory at this size.
             EngineError: the network failed or returned something that is not a number.
+        """
+        ...
+
+    def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
+        """How likely each color of `info.bins` is, [N, bins, H/stride, W/stride], for luma and hints as in `chroma`.
+
+        Raises as `chroma`; OptionError if the network does not say.
         """
         ...
 
@@ -113,22 +127,40 @@ class OnnxEngine:
         self.device = _device_of(self._session)
         if device not in ("auto", self.device):
             raise OptionError(f"ONNX Runtime could not start {device}; check its drivers and libraries, or use cpu.")
-        inputs = {one.name for one in self._session.get_inputs()}
-        if not {"luma"} <= inputs <= {"luma", "vividness"} or self._session.get_outputs()[0].name != "chroma":
-            raise WeightsError(f"{path} is no colorizing network: it must turn 'luma' into 'chroma'.")
+        inputs, outputs = (
+            {one.name for one in slots} for slots in (self._session.get_inputs(), self._session.get_outputs())
+        )
+        if not {"luma"} <= inputs <= {"luma", "vividness", "hints"} or "chroma" not in outputs:
+            raise WeightsError(f"{path} is not a colorizing network: it must turn 'luma' into 'chroma'.")
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.info = _describe(path, metadata, "vividness" in inputs, found)
+        self.info = _describe(path, metadata, inputs, outputs, found)
 
-    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+    def chroma(self, luma: Floats, vividness: float | None = None, hints: Floats | None = None) -> Floats:
         """Propose chroma; see Engine."""
+        return self._run("chroma", 2, luma, vividness, hints)
+
+    def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
+        """How likely each color is; see Engine."""
+        if not self.info.bins:
+            raise OptionError(f"The network {self.info.name} does not say how likely colors are; use another one.")
+        return self._run("posterior", len(self.info.bins), luma, None, hints)
+
+    def _run(self, output: str, planes: int, luma: Floats, vividness: float | None, hints: Floats | None) -> Floats:
+        """One output of the network, N x planes x H/stride x W/stride."""
         inputs = {"luma": luma}
         if self.info.has_vividness:
             inputs["vividness"] = np.array([0.5 if vividness is None else vividness], dtype=np.float32)
+        if self.info.has_hints:
+            count, _, height, width = luma.shape
+            cells = count, 3, height // self.info.stride, width // self.info.stride
+            inputs["hints"] = np.zeros(cells, np.float32) if hints is None else hints
+        elif hints is not None:
+            raise _no_hints(self.info)
         try:
-            chroma: Floats = self._session.run(["chroma"], inputs)[0]
+            found: Floats = self._session.run([output], inputs)[0]
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
-        return _sound(chroma, luma, self.info)
+        return _sound(found, planes, luma, self.info)
 
 
 class TorchEngine:
@@ -165,7 +197,7 @@ class TorchEngine:
         torch.set_num_threads(self.threads)
         try:
             with safe_open(path, "pt") as file:
-                self.info = _describe(path, file.metadata() or {}, False, sha256_of(path))
+                self.info = _describe(path, file.metadata() or {}, set(), set(), sha256_of(path))
             contract = build_contract(self.info.architecture)
             contract.load_state_dict(load_file(path), assign=True)
         except (SafetensorError, RuntimeError, OSError) as error:
@@ -173,8 +205,10 @@ class TorchEngine:
         self._half = self.device == "cuda"
         self._contract = contract.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def chroma(self, luma: Floats, vividness: float | None = None) -> Floats:
+    def chroma(self, luma: Floats, vividness: float | None = None, hints: Floats | None = None) -> Floats:
         """Propose chroma; see Engine."""
+        if hints is not None:
+            raise _no_hints(self.info)
         try:
             chroma = self._run(luma, self._half)
             if self._half and not np.isfinite(chroma).all():
@@ -183,7 +217,11 @@ class TorchEngine:
                 chroma = self._run(luma, half=False)
         except Exception as error:
             raise _engine_error(error, self.info, luma.shape) from error
-        return _sound(chroma, luma, self.info)
+        return _sound(chroma, 2, luma, self.info)
+
+    def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
+        """The original's networks paint, and do not say how likely colors are: raises OptionError."""
+        raise OptionError(f"The network {self.info.name} does not say how likely colors are; use another one.")
 
     def _run(self, luma: Floats, half: bool) -> Floats:
         import torch
@@ -279,8 +317,9 @@ def _device_of(session: Any) -> str:
     return next((device for device, provider in PROVIDERS.items() if provider == used), "cpu")
 
 
-def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha256: str) -> NetworkInfo:
+def _describe(path: Path, metadata: Mapping[str, str], inputs: set[str], outputs: set[str], sha256: str) -> NetworkInfo:
     try:
+        bins = json.loads(metadata["bins"]) if "posterior" in outputs else []
         info = NetworkInfo(
             name=metadata["name"],
             network=metadata["network"],
@@ -291,10 +330,12 @@ def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha2
             render_factor=int(metadata["render_factor"]),
             license=metadata["license"],
             version=metadata["version"],
-            has_vividness=has_vividness,
+            has_vividness="vividness" in inputs,
             sha256=sha256,
+            has_hints="hints" in inputs,
+            bins=tuple((float(a), float(b)) for a, b in bins),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} is no colorizing network: its metadata lack or garble {error}.") from error
     whole = info.stride > 0 and info.multiple > 0 and info.multiple % info.stride == 0
     if not whole or info.render_factor not in range(7, 65):
@@ -304,15 +345,19 @@ def _describe(path: Path, metadata: Mapping[str, str], has_vividness: bool, sha2
     return info
 
 
-def _sound(chroma: Floats, luma: Floats, info: NetworkInfo) -> Floats:
+def _no_hints(info: NetworkInfo) -> OptionError:
+    return OptionError(f"The network {info.name} takes no hints; use the embedded one, or leave the hints out.")
+
+
+def _sound(found: Floats, planes: int, luma: Floats, info: NetworkInfo) -> Floats:
     count, _, height, width = luma.shape
-    if chroma.shape != (count, 2, height // info.stride, width // info.stride):
-        raise EngineError(f"The network {info.name} returned chroma of shape {chroma.shape}; use another one.")
-    if not np.isfinite(chroma).all():
+    if found.shape != (count, planes, height // info.stride, width // info.stride):
+        raise EngineError(f"The network {info.name} returned an output of shape {found.shape}; use another one.")
+    if not np.isfinite(found).all():
         raise EngineError(
             f"The network {info.name} returned values that are not numbers; try another --device or --engine."
         )
-    return chroma
+    return found
 
 
 def _engine_error(error: Exception, info: NetworkInfo, shape: tuple[int, ...]) -> EngineError:

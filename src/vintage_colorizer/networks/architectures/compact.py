@@ -203,10 +203,18 @@ class CompactContract(Contract):
         super().__init__()
         self.network = network
         self.stride = network.stride
+        self.has_hints = network.hints is not None
+        self.bins = network.bins
 
-    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> Tensor:
+    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> Tensor:
         """Propose chroma for luma at a vividness [1] in 0..1 (0.5 if none is given)."""
-        return self.network.chroma(luma, self.network.forward(luma), 0.5 if vividness is None else vividness)
+        return self.with_posterior(luma, vividness, hints)[0]
+
+    def with_posterior(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Chroma, and how likely each color bin is, the weights of training taken back."""
+        logits = self.network.forward(luma, hints)
+        chroma = self.network.chroma(luma, logits, 0.5 if vividness is None else vividness)
+        return chroma, self.network.posterior(logits)
 
 
 def build_compact(

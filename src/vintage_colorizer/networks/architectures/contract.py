@@ -25,19 +25,27 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Contract(nn.Module):
     """Luma in, chroma out.
 
-    `forward` takes luma [N, 1, H, W] in 0..1, H and W multiples of `multiple`, and, if `has_vividness`,
-    vividness [1] in 0..1. It returns chroma [N, 2, H / stride, W / stride], the planes U and V of
-    `chroma_of`. `fit` says how a picture is brought to size: "aspect" keeps its proportions, "square"
-    stretches it to a square.
+    `forward` takes luma [N, 1, H, W] in 0..1, H and W multiples of `multiple`; if `has_vividness`, vividness [1] in
+    0..1; and if `has_hints`, hints [N, 3, H / stride, W / stride]: U and V times how sure a hint is, 0..1, and how
+    sure it is; where there is none all three are 0. It returns chroma [N, 2, H / stride, W / stride], the planes U and
+    V of `chroma_of`. `bins` [bins, 2], if there are any, are the Lab colors a, b over which the posterior is a
+    distribution. `fit` says how a picture is brought to size: "aspect" keeps its proportions, "square" stretches it to
+    a square.
     """
 
     stride: int
     multiple: int
     fit: str
     has_vividness: bool = False
+    has_hints: bool = False
+    bins: Tensor | None = None
 
-    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> Tensor:
+    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> Tensor:
         """Propose chroma for luma."""
+        raise NotImplementedError
+
+    def with_posterior(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Chroma as above, and how likely each of `bins` is, [N, bins, H / stride, W / stride]."""
         raise NotImplementedError
 
 
@@ -61,8 +69,8 @@ class DeoldifyContract(Contract):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> Tensor:
-        """Propose chroma for luma; the network has no vividness."""
+    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> Tensor:
+        """Propose chroma for luma; the network has neither vividness nor hints."""
         painted = self.generator((luma - self.mean) / self.std)
         return chroma_of((painted * self.std + self.mean).clamp(0.0, 1.0))
 
@@ -85,18 +93,20 @@ def export_onnx(
 ) -> None:
     """Write `contract` as an ONNX file that obeys the contract of network files.
 
-    N, H and W are dynamic. `metadata` is written as it is, completed by `stride`, `multiple` and `fit`. The file holds
-    the weights, unless `tensors` names a safetensors file of the contract's state dict in the same folder: then it
-    refers to that, so that a large network is mapped into memory and not copied. `half` stores weights as float16 and
-    computes with them in float32 all the same. What is written is `arranged`, if given: the same network with the same
-    weights, in operations that suit the runtime better. The file is run with onnxruntime at
-    two sizes and compared with `contract` in torch; WeightsError if chroma differs by more than `tolerance`.
+    N, H and W are dynamic. `metadata` is written as it is, completed by what the contract says of itself. The file
+    holds the weights, unless `tensors` names a safetensors file of the contract's state dict in the same folder: then
+    it refers to that, so that a large network is mapped into memory and not copied. `half` stores weights as float16
+    and computes with them in float32 all the same. What is written is `arranged`, if given: the same network with the
+    same weights, in operations that suit the runtime better. The file is run with onnxruntime at two sizes and compared
+    with `contract` in torch; WeightsError if an output differs by more than `tolerance`.
     """
     import onnx
 
     contract = contract.eval()
     model = _trace(arranged.eval() if arranged else contract).model_proto
     own = {"stride": str(contract.stride), "multiple": str(contract.multiple), "fit": contract.fit}
+    if contract.bins is not None:
+        own["bins"] = json.dumps(contract.bins.tolist())
     onnx.helper.set_model_props(model, {**metadata, **own})
     _name_dimensions(model, contract.stride)
     if tensors is not None:
@@ -140,22 +150,53 @@ def _store_half(model: Any) -> None:
             model.graph.node.insert(0, widen)
 
 
-def _example(contract: Contract, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
-    luma = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(height * width))
-    return (luma, torch.full((1,), 0.5)) if contract.has_vividness else (luma,)
+class _WithPosterior(nn.Module):
+    """A contract that gives all its outputs at once."""
+
+    def __init__(self, contract: Contract) -> None:
+        super().__init__()
+        self.contract = contract
+
+    def forward(
+        self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.contract.with_posterior(luma, vividness, hints)
+
+
+def _complete(contract: Contract) -> nn.Module:
+    """What is exported. A contract without a posterior is not wrapped: its weights keep their names."""
+    return contract if contract.bins is None else _WithPosterior(contract)
+
+
+def _example(contract: Contract, batch: int, height: int, width: int) -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(height * width)
+    inputs = {"luma": torch.rand(batch, 1, height, width, generator=random)}
+    if contract.has_vividness:
+        inputs["vividness"] = torch.full((1,), 0.5)
+    if contract.has_hints:
+        cells = height // contract.stride, width // contract.stride
+        sure = (torch.rand(batch, 1, *cells, generator=random) > 0.99).float()
+        inputs["hints"] = torch.cat([(torch.rand(batch, 2, *cells, generator=random) - 0.5) * sure, sure], dim=1)
+    return inputs
 
 
 def _trace(contract: Contract) -> Any:
     # Sides as multiples of a number, traced before the exporter sees them, keep the arithmetic on sizes
     # simple: the exporter's own tracing takes minutes where this takes seconds.
-    sides = {0: Dim("n"), 2: contract.multiple * Dim("h"), 3: contract.multiple * Dim("w")}
+    count, height, width = Dim("n"), Dim("h"), Dim("w")
     inputs = _example(contract, 2, 5 * contract.multiple, 3 * contract.multiple)
-    shapes: list[dict[int, Any]] = [sides, {}]
-    program = torch.export.export(contract, inputs, dynamic_shapes=tuple(shapes[: len(inputs)]))
+    cells = contract.multiple // contract.stride
+    shapes: dict[str, dict[int, Any]] = {
+        "luma": {0: count, 2: contract.multiple * height, 3: contract.multiple * width},
+        "vividness": {},
+        "hints": {0: count, 2: cells * height, 3: cells * width},
+    }
+    dynamic = {name: shapes[name] for name in inputs}
+    program = torch.export.export(_complete(contract), (), kwargs=inputs, dynamic_shapes=dynamic)
     return torch.onnx.export(
         program,
-        input_names=["luma", "vividness"][: len(inputs)],
-        output_names=["chroma"],
+        input_names=list(inputs),
+        output_names=["chroma", "posterior"][: 1 if contract.bins is None else 2],
         opset_version=18,
         dynamo=True,
         verbose=False,
@@ -165,19 +206,21 @@ def _trace(contract: Contract) -> Any:
 def _name_dimensions(model: Any, stride: int) -> None:
     """Call the dynamic sides n, h, w and, behind a stride, h4, w4: readable in any viewer."""
     suffix = "" if stride == 1 else str(stride)
-    for slot, tail in ((model.graph.input[0], ""), (model.graph.output[0], suffix)):
+    for slot in (*model.graph.input, *model.graph.output):
         sides = slot.type.tensor_type.shape.dim
-        sides[0].dim_param, sides[2].dim_param, sides[3].dim_param = "n", f"h{tail}", f"w{tail}"
+        tail = "" if slot.name == "luma" else suffix
+        if len(sides) == 4:
+            sides[0].dim_param, sides[2].dim_param, sides[3].dim_param = "n", f"h{tail}", f"w{tail}"
 
 
 def _difference(contract: Contract, path: Path, height: int, width: int) -> float:
-    """The largest difference in chroma between torch and onnxruntime on a random picture of this size."""
+    """The largest difference of an output between torch and onnxruntime on a random picture of this size."""
     import onnxruntime
 
     inputs = _example(contract, 1, height, width)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [slot.name for slot in session.get_inputs()]
-    (chroma,) = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
+    found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.inference_mode():
-        expected = contract(*inputs)
-    return float((torch.from_numpy(chroma) - expected).abs().max())
+        expected = _complete(contract)(**inputs)
+    pairs = zip(found, expected if isinstance(expected, tuple) else (expected,), strict=True)
+    return max(float((torch.from_numpy(ours) - theirs).abs().max()) for ours, theirs in pairs)

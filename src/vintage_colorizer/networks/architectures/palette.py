@@ -63,7 +63,7 @@ class Palette(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """What to add to the logits [N, bins, h, w], from features [N, width, h', w'], deep to shallow."""
-        queries = self.queries.expand(len(maps[0]), -1, -1)
+        queries = self.queries.expand(maps[0].shape[0], -1, -1)  # not len(): the exporter would fix the number
         for look, seen in zip(self.looks, maps, strict=False):
             queries = look(queries, seen)
         queries = self.norm(queries)
