@@ -21,7 +21,7 @@ from vintage_colorizer.film.ahead import ahead
 from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
-from vintage_colorizer.film.source import FrameReader, luma_plane
+from vintage_colorizer.film.source import FrameReader
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, propose_batch
@@ -128,10 +128,9 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     """Decode: the frames of a segment and those around it its colors depend on."""
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    reader = FrameReader(source, plan.raw_times, plan.encoding.threads)
+    reader = FrameReader(source, plan.raw_times, plan.encoding.threads, plan.signatures, plan.damaged)
     before: Floats | None = None
-    for index, frame in reader.read(*plan.reach(segment)):
-        luma = luma_plane(frame, source)
+    for index, luma in reader.read(*plan.reach(segment)):
         small = shrink_luma(luma, source.coding, source.orientation, height, width)
         repeats = before is not None and np.array_equal(small, before)
         yield _Seen(index, luma if segment.start <= index < segment.stop else None, small, repeats)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from vintage_colorizer.film.encoding import Encoding
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.scan import Scan, scan
-from vintage_colorizer.film.source import FrameReader, Source, luma_plane
+from vintage_colorizer.film.source import FrameReader, Source
 from vintage_colorizer.film.stability import REACH
 from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
 from vintage_colorizer.networks.engines import Engine
@@ -84,6 +85,8 @@ class Plan:
     starts: tuple[int, ...]  # as the result has them: they only increase
     durations: tuple[int, ...]
     notes: tuple[str, ...]
+    signatures: bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
+    damaged: bool = False  # whether the scan found damage
 
     @property
     def times(self) -> Times:
@@ -103,6 +106,7 @@ class Plan:
         values["source"], values["encoding"] = self.source.values(), self.encoding.values()
         values["options"] = self.options.model_dump()
         values["segments"] = [asdict(one) for one in self.segments]
+        values["signatures"] = b64encode(self.signatures).decode()
         return json.dumps(values)
 
     @classmethod
@@ -115,6 +119,7 @@ class Plan:
             "source": Source.of_values(values["source"]),
             "encoding": Encoding.of_values(values["encoding"]),
             "options": FilmOptions.of(**values["options"]),
+            "signatures": b64decode(values.get("signatures", "")),
         }
         return cls(**{**values, **lists, **parts})
 
@@ -172,6 +177,8 @@ def make_plan(
         starts=found.starts,
         durations=found.durations,
         notes=(*found.notes, *encoding.notes(found.source)),
+        signatures=found.signatures,
+        damaged=found.damaged,
     )
 
 
@@ -180,9 +187,10 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
     ends = [*found.shots[1:], len(found.starts)]
     length, start = max((end - start, start) for start, end in zip(found.shots, ends, strict=True))
     middle = start + length // 2
-    _, frame = next(FrameReader(found.source, found.raw_times, threads).read(middle, middle + 1))
     source = found.source
-    picture = shrink_luma(luma_plane(frame, source), source.coding, source.orientation, *source.display_size)
+    reader = FrameReader(source, found.raw_times, threads, found.signatures, found.damaged)
+    _, luma = next(reader.read(middle, middle + 1))
+    picture = shrink_luma(luma, source.coding, source.orientation, *source.display_size)
     _, factor = choose_render_factor(engine, picture, settings)
     return factor
 

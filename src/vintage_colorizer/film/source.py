@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
+from vintage_colorizer.film.signatures import agrees
 
 SUFFIXES = [
     ".mp4",
@@ -298,34 +299,62 @@ def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFram
 
 
 class FrameReader:
-    """Reads ranges of a film whose frame times are known."""
+    """Reads ranges of a film that was scanned; what it reads looks as it did then."""
 
-    def __init__(self, source: Source, times: Sequence[int | None], threads: int) -> None:
-        """`times` are the frames' times as a scan of the whole film found them, see `time_of`."""
-        self._path, self._threads = Path(source.path), threads
-        self._times = times
+    def __init__(
+        self,
+        source: Source,
+        times: Sequence[int | None],
+        threads: int,
+        signatures: bytes = b"",
+        damaged: bool = False,
+    ) -> None:
+        """Set up.
+
+        Args:
+            source: the film.
+            times: of its frames, as the scan found them, see `time_of`.
+            threads: for the decoder.
+            signatures: of its frames, see `signature`; empty if the scan kept none.
+            damaged: whether the scan found damage. What is made of damaged packets varies from time to time, so
+                frames decoded from the beginning are taken as they come.
+        """
+        self._source, self._path, self._threads = source, Path(source.path), threads
+        self._times, self._signatures, self._damaged = times, signatures, damaged
         known = [time for time in times if time is not None]
         self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
 
-    def read(self, start: int, stop: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (index, frame) for start <= index < stop.
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
+        """Yield (index, luma plane) for start <= index < stop.
 
         Raises:
-            UnreadableError: a frame that was there before is not there any more.
+            UnreadableError: a frame that was there before is not there any more, or looks different.
         """
         expected = start
-        # Some containers are sought in only roughly; and where a film is damaged, decoding from some
-        # frame on can give other frames than decoding from the beginning.
-        for first in (start, start - ROUGHLY, 0):
-            for index, frame in self._from(max(0, first)):
-                if index > expected or expected == stop:
+        why = "was lost while it was read; has the file changed?"
+        # Some containers are sought in only roughly; and decoding from some frame on can give other frames,
+        # or other pictures, than decoding from the beginning.
+        for first in dict.fromkeys((start, max(0, start - ROUGHLY), 0)):
+            for index, frame in self._from(first):
+                if index < expected:
+                    continue
+                if index > expected:
                     break
-                if index == expected:
-                    yield index, frame
-                    expected += 1
-            if expected == stop:
-                return
-        raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
+                luma = luma_plane(frame, self._source)
+                if not self._agrees(index, luma, first):
+                    why = "is decoded differently each time; it may be damaged, so try again with --threads 1."
+                    break
+                yield index, luma
+                expected += 1
+                if expected == stop:
+                    return
+        raise UnreadableError(f"{self._path}: frame {expected} {why}")
+
+    def _agrees(self, index: int, luma: Plane, first: int) -> bool:
+        """Whether a frame decoded from `first` on looks as it did in the scan."""
+        if self._damaged and first == 0:
+            return True
+        return agrees(self._signatures, index, luma, self._source.coding.depth)
 
     def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames from one near `start` at which decoding can begin; none if there is no way."""
@@ -338,6 +367,7 @@ class FrameReader:
             if self._index is None or time is None:
                 return
             try:
+                _prime(container, stream)
                 container.seek(time, stream=stream)
             except av.error.FFmpegError:
                 return
@@ -355,8 +385,15 @@ class FrameReader:
         return stream
 
 
+def _prime(container: InputContainer, stream: VideoStream) -> None:
+    """Decode the first packet, which can hold what later frames need, such as the version of x264."""
+    for packet in container.demux(stream):
+        _decoded(packet, stream, Losses())
+        return
+
+
 def prepare_decoder(stream: VideoStream, threads: int) -> None:
-    """Let a decoder use several threads; what it decodes does not depend on them."""
+    """Let a decoder use several threads; only what it makes of damaged packets depends on them."""
     stream.codec_context.thread_count = min(threads, 4)
     stream.codec_context.thread_type = "AUTO"
 
