@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -65,9 +64,7 @@ def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Itera
         yield frame
 
 
-def color_segment(
-    plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]
-) -> dict[str, Any]:
+def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]) -> float:
     """Color and encode one segment: a pure function of plan and segment.
 
     Args:
@@ -78,7 +75,7 @@ def color_segment(
         tick: called for every frame.
 
     Returns:
-        Facts to keep with the segment: the mean strength of its color.
+        The mean strength of the segment's color.
     """
     writer = SegmentWriter(path, plan.encoding)
     try:
@@ -92,7 +89,7 @@ def color_segment(
     except BaseException:
         writer.abandon()
         raise
-    return {"chroma": total / (segment.stop - segment.start)}
+    return total / (segment.stop - segment.start)
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def color_in_turn(
     """Color and keep segments of a film, one after the other."""
     for segment in segments:
         path = workspace.open_path(segment)
-        made = color_segment(plan, segment, path, networks, lambda: frames(1))
-        workspace.finish(segment, path, made)
+        chroma = color_segment(plan, segment, path, networks, lambda: frames(1))
+        workspace.finish(segment, path, chroma)
 
 
 ColorSegments = Callable[[Plan, Sequence[Segment], Workspace, Networks, Frames], None]
@@ -145,9 +145,7 @@ def _work(
     end = None if plan.options.preview is None else float((plan.starts[-1] + plan.durations[-1]) * plan.times.base)
     notes = join(workspace.joined, kind, plan.source, plan.encoding, plan.times, pieces, comment, end)
     workspace.appear()
-    chroma = (
-        sum(known["chroma"] * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
-    )
+    chroma = sum(known.chroma * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
     return _result(plan, workspace.target, resumed, chroma, notes)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from pydantic import Base64Bytes
 
 from vintage_colorizer.files import identity
 from vintage_colorizer.film.encoding import Encoding
@@ -85,7 +86,7 @@ class Plan:
     starts: tuple[int, ...]  # as the result has them: they only increase
     durations: tuple[int, ...]
     notes: tuple[str, ...]
-    signatures: bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
+    signatures: Base64Bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
     damaged: bool = False  # whether the scan found damage
 
     @property
@@ -99,29 +100,6 @@ class Plan:
         after_last = bisect_left(self.shots, segment.stop)
         end = self.shots[after_last] if after_last < len(self.shots) else len(self.starts)
         return max(first_shot, segment.start - REACH), min(end, segment.stop + REACH)
-
-    def to_json(self) -> str:
-        """As text that `of_json` reads."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values["source"], values["encoding"] = self.source.values(), self.encoding.values()
-        values["options"] = self.options.model_dump()
-        values["segments"] = [asdict(one) for one in self.segments]
-        values["signatures"] = b64encode(self.signatures).decode()
-        return json.dumps(values)
-
-    @classmethod
-    def of_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        lists["segments"] = tuple(Segment(**one) for one in values["segments"])
-        parts = {
-            "source": Source.of_values(values["source"]),
-            "encoding": Encoding.of_values(values["encoding"]),
-            "options": FilmOptions.of(**values["options"]),
-            "signatures": b64decode(values.get("signatures", "")),
-        }
-        return cls(**{**values, **lists, **parts})
 
 
 def cut(

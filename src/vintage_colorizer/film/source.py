@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -92,16 +92,6 @@ class Source:
         """Height and width as shown: upright, with square pixels."""
         height, width = self.height, max(1, round(self.width * self.aspect[0] / self.aspect[1]))
         return (width, height) if self.orientation.transpose else (height, width)
-
-    @classmethod
-    def of_values(cls, values: dict[str, Any]) -> Source:
-        """Build it again from `asdict` after a trip through JSON."""
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **lists, "coding": Coding(**values["coding"])})
-
-    def values(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return asdict(self)
 
 
 @dataclass
