@@ -189,7 +189,7 @@ def moving(index: int, height: int, width: int) -> Any:
 def test_a_segment_is_a_pure_function_of_plan_and_range(colorizer: Colorizer, tmp_path: Path) -> None:
     source = make_film(tmp_path / "in.mkv", codec="libx264", rate=4, frames=100, options={"g": "30"})
     options = FilmOptions.of(threads=2, render_factor=7)
-    plan = make_plan(source, colorizer.networks, options, "h264", "", 2, lambda now: None)
+    plan = make_plan(source, colorizer.networks, options, "h264")
     assert len(plan.segments) == 3
     assert of_json(Plan, to_json(plan)) == plan
     last = plan.segments[2]

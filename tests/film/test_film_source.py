@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ def test_any_range_of_frames_can_be_read(tmp_path: Path, name: str) -> None:
     source = make_film(tmp_path / name, codec=codec, pixel_format=pixel_format, frames=60, options={"g": "12"})
     found = scan(source, 1, None, lambda *count: None)
     whole = [luma_plane(frame, found.source) for frame in frames_of(source)]
-    reader = FrameReader(found.source, found.raw_times, 1, found.signatures)
+    reader = FrameReader(found, 1)
     for start, stop in [(0, 5), (13, 20), (30, 60), (59, 60)]:
         frames = dict(reader.read(start, stop))
         assert list(frames) == list(range(start, stop))
@@ -290,7 +291,7 @@ def test_the_decoder_knows_the_films_first_message_wherever_it_begins(tmp_path: 
     assert len(cold) == 40 and not same(cold, whole[60:])
     found = scan(path, threads, None, lambda *count: None)
     assert not found.damaged
-    assert same(lumas(FrameReader(found.source, found.raw_times, threads), 70, 100), whole[70:])
+    assert same(lumas(FrameReader(replace(found, signatures=b""), threads), 70, 100), whole[70:])
 
 
 def test_frames_that_look_different_after_a_seek_are_decoded_from_the_beginning(color: Any, tmp_path: Path) -> None:
@@ -299,9 +300,9 @@ def test_frames_that_look_different_after_a_seek_are_decoded_from_the_beginning(
     whole = luma_of(path)
     found = scan(path, 1, None, lambda *count: None)
     assert len(whole) == 140 and not found.damaged
-    unchecked = lumas(FrameReader(found.source, found.raw_times, 1), 110, 140)
+    unchecked = lumas(FrameReader(replace(found, signatures=b""), 1), 110, 140)
     assert not same(unchecked, whole[110:])  # the version that counts is in the middle
-    assert same(lumas(FrameReader(found.source, found.raw_times, 1, found.signatures), 110, 140), whole[110:])
+    assert same(lumas(FrameReader(found, 1), 110, 140), whole[110:])
     target, _ = color(path)
     assert same(luma_of(target), whole)
 
@@ -311,8 +312,8 @@ def test_a_film_that_never_looks_as_it_did_fails(tmp_path: Path) -> None:
     found = scan(make_film(tmp_path / "in.mkv", **settings), 1, None, lambda *count: None)
     make_film(tmp_path / "in.mkv", pattern=lambda *where: moving_square(*where)[::-1], **settings)
     with pytest.raises(UnreadableError, match=r"in\.mkv: frame 25 is decoded differently"):
-        lumas(FrameReader(found.source, found.raw_times, 1, found.signatures), 25, 30)
-    assert len(lumas(FrameReader(found.source, found.raw_times, 1, found.signatures, damaged=True), 25, 30)) == 5
+        lumas(FrameReader(found, 1), 25, 30)
+    assert len(lumas(FrameReader(replace(found, damaged=True), 1), 25, 30)) == 5
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])

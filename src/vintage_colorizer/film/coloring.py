@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -57,8 +56,7 @@ class FilmFrame:
 def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Iterator[FilmFrame]:
     """Color a film and yield its frames in order, without writing anything."""
     options = with_look(options)
-    threads = options.threads or os.cpu_count() or 1
-    plan = make_plan(source, networks, options, "ffv1", "", threads, lambda progress: None)
+    plan = make_plan(source, networks, options, "ffv1")
     whole = Segment(0, 0, len(plan.starts))
     for frame, _ in colored_frames(plan, whole, networks.engine(options)):
         yield frame
@@ -125,7 +123,7 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     """Decode: the frames of a segment and those around it its colors depend on."""
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    reader = FrameReader(source, plan.raw_times, plan.encoding.threads, plan.signatures, plan.damaged)
+    reader = FrameReader(plan, plan.encoding.threads)
     before: Floats | None = None
     for index, luma in reader.read(*plan.reach(segment)):
         small = shrink_luma(luma, source.coding, source.orientation, height, width)

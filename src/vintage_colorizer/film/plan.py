@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,13 @@ class Plan:
         """When frames are shown."""
         return Times(Fraction(*self.source.time_base), self.starts, self.durations)
 
+    @property
+    def end(self) -> float | None:
+        """The second after which a preview leaves out what other streams hold; None to keep everything."""
+        if self.options.preview is None:
+            return None
+        return float((self.starts[-1] + self.durations[-1]) * self.times.base)
+
     def reach(self, segment: Segment) -> tuple[int, int]:
         """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
         first_shot = self.shots[bisect_right(self.shots, segment.start) - 1]
@@ -118,17 +126,28 @@ def cut(
         begin, index = limit, index + 1
 
 
-def film_fingerprint(path: Path, options: FilmOptions, network: str, threads: int, suffix: str) -> str:
+def threads_of(options: FilmOptions) -> int:
+    """How many threads a film gets: all, unless the options say otherwise."""
+    return options.threads or os.cpu_count() or 1
+
+
+def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str) -> str:
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
     shaping = options.model_dump(exclude={"weights", "engine", "device", "threads", "no_resume"})
-    parts = [identity(path), network, threads, suffix, shaping]
+    parts = [identity(path), network, threads_of(options), suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def make_plan(
-    source: Path, networks: Networks, options: FilmOptions, codec: str, fingerprint: str, threads: int, report: Report
+    source: Path,
+    networks: Networks,
+    options: FilmOptions,
+    codec: str,
+    fingerprint: str = "",
+    report: Report = lambda progress: None,
 ) -> Plan:
     """Scan a film and decide everything about its result."""
+    threads = threads_of(options)
     found = scan(source, threads, options.preview, lambda *count: report(Progress("scanning", *count)))
     engine = networks.engine(options)
     look = options.look or FILM_LOOK
@@ -166,8 +185,7 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
     length, start = max((end - start, start) for start, end in zip(found.shots, ends, strict=True))
     middle = start + length // 2
     source = found.source
-    reader = FrameReader(source, found.raw_times, threads, found.signatures, found.damaged)
-    _, luma = next(reader.read(middle, middle + 1))
+    _, luma = next(FrameReader(found, threads).read(middle, middle + 1))
     picture = shrink_luma(luma, source.coding, source.orientation, *source.display_size)
     _, factor = choose_render_factor(engine, picture, settings)
     return factor

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import av
 import numpy as np
@@ -288,29 +288,34 @@ def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFram
         return []
 
 
+class Scanned(Protocol):
+    """What a scan found that it takes to read frames again: a `Scan`, or a `Plan` made from one."""
+
+    @property
+    def source(self) -> Source:
+        """The film."""
+
+    @property
+    def raw_times(self) -> Sequence[int | None]:
+        """The times of its frames, see `time_of`."""
+
+    @property
+    def signatures(self) -> bytes:
+        """Of its frames, see `signature`; empty if none were kept."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it found damage."""
+
+
 class FrameReader:
     """Reads ranges of a film that was scanned; what it reads looks as it did then."""
 
-    def __init__(
-        self,
-        source: Source,
-        times: Sequence[int | None],
-        threads: int,
-        signatures: bytes = b"",
-        damaged: bool = False,
-    ) -> None:
-        """Set up.
-
-        Args:
-            source: the film.
-            times: of its frames, as the scan found them, see `time_of`.
-            threads: for the decoder.
-            signatures: of its frames, see `signature`; empty if the scan kept none.
-            damaged: whether the scan found damage. What is made of damaged packets varies from time to time, so
-                frames decoded from the beginning are taken as they come.
-        """
-        self._source, self._path, self._threads = source, Path(source.path), threads
-        self._times, self._signatures, self._damaged = times, signatures, damaged
+    def __init__(self, film: Scanned, threads: int) -> None:
+        """`threads` are the decoder's."""
+        self._film, self._source, self._threads = film, film.source, threads
+        self._path = Path(film.source.path)
+        self._times = times = film.raw_times
         known = [time for time in times if time is not None]
         self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
 
@@ -341,10 +346,13 @@ class FrameReader:
         raise UnreadableError(f"{self._path}: frame {expected} {why}")
 
     def _agrees(self, index: int, luma: Plane, first: int) -> bool:
-        """Whether a frame decoded from `first` on looks as it did in the scan."""
-        if self._damaged and first == 0:
+        """Whether a frame decoded from `first` on looks as it did in the scan.
+
+        What is made of damaged packets varies from time to time, so from the beginning it is taken as it comes.
+        """
+        if self._film.damaged and first == 0:
             return True
-        return agrees(self._signatures, index, luma, self._source.coding.depth)
+        return agrees(self._film.signatures, index, luma, self._source.coding.depth)
 
     def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames from one near `start` at which decoding can begin; none if there is no way."""

@@ -6,7 +6,6 @@ frames, so one made yesterday, or on another machine, fits beside one made today
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from pathlib import Path
 import av
 from filelock import FileLock, Timeout
 
-from vintage_colorizer.errors import OutputError, OutputExistsError
-from vintage_colorizer.files import readable_name
+from vintage_colorizer.errors import MissingError, OutputError, OutputExistsError
+from vintage_colorizer.files import readable_name, sha256_of
 from vintage_colorizer.film.plan import Piece, Plan, Segment
 from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.film.source import url
@@ -44,6 +43,7 @@ class Workspace:
         short = target.name.encode()[:200].decode(errors="ignore")
         self.folder = target.with_name(f".{short}.parts")
         self._lock = target.with_name(f".{short}.lock")
+        self._finished: dict[int, Facts] = {}  # of segments whose files were hashed by this run
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,6 +101,7 @@ class Workspace:
 
     def clear(self) -> None:
         """Remove the folder and all in it."""
+        self._finished.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -120,17 +121,21 @@ class Workspace:
         """
         delay = inspect(path, segment)
         _flush_to_disk(path)
-        facts = Facts(_sha256(path), delay, chroma)
+        facts = Facts(sha256_of(path), delay, chroma)
         os.replace(path, self._kept_path(segment))
         self._write(f"{segment.index:06d}.json", to_json(facts))
+        self._finished[segment.index] = facts
 
     def finished(self, segment: Segment) -> Facts | None:
-        """The facts about a segment if it is here and unharmed, else None."""
-        try:
-            facts = of_json(Facts, (self.folder / f"{segment.index:06d}.json").read_text())
-            return facts if facts.sha256 == _sha256(self._kept_path(segment)) else None
-        except (OSError, ValueError):
-            return None
+        """The facts about a segment if it is here and unharmed, else None; a file is hashed once a run."""
+        if segment.index not in self._finished:
+            try:
+                facts = of_json(Facts, (self.folder / f"{segment.index:06d}.json").read_text())
+                if facts.sha256 == sha256_of(self._kept_path(segment)):
+                    self._finished[segment.index] = facts
+            except (OSError, ValueError, MissingError):
+                pass
+        return self._finished.get(segment.index)
 
     def piece(self, segment: Segment, facts: Facts) -> Piece:
         """A finished segment, for joining."""
@@ -169,14 +174,6 @@ def inspect(path: Path, segment: Segment) -> int:
             f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec."
         )
     return max(place - pts for place, pts in enumerate(order))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _flush_to_disk(path: Path) -> None:
