@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from support.bad_films import make_film
+from vintage_colorizer.files import sha256_of
 from vintage_colorizer.film import workspace
 
 
 def test_a_segment_is_hashed_once_a_run(color: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: Counter[str] = Counter()
-    real = workspace.sha256_of
 
     def counting(path: Path) -> str:
         hashed[path.name.split(".")[0]] += 1
-        return real(path)
+        return sha256_of(path)
 
     monkeypatch.setattr(workspace, "sha256_of", counting)
     color(make_film(tmp_path / "in.mkv", rate=1, frames=30, size=(16, 32)))

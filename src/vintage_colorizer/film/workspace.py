@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
-from filelock import FileLock, Timeout
 
 from vintage_colorizer.errors import MissingError, OutputError, OutputExistsError
-from vintage_colorizer.files import readable_name, sha256_of
+from vintage_colorizer.files import locked, readable_name, sha256_of
 from vintage_colorizer.film.plan import Piece, Plan, Segment
 from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.film.source import url
@@ -52,24 +51,22 @@ class Workspace:
         Raises:
             OutputExistsError: another process is writing it.
         """
-        lock = FileLock(self._lock)
-        try:
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=LOCK_PATIENCE)
-        except Timeout:
-            name = readable_name(self.target)
-            raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
-        except OSError as error:
-            name = readable_name(self.target)
-            raise OutputError(f"{name} cannot be written ({error.strerror}); choose another place with -o.") from error
-        try:
-            self.folder.mkdir(exist_ok=True)
-            yield
-        finally:
-            with suppress(OSError):
-                self.folder.rmdir()  # if nothing is in it
-            self._lock.unlink(missing_ok=True)
-            lock.release()
+        name = readable_name(self.target)
+        with ExitStack() as held:
+            try:
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self._lock, LOCK_PATIENCE))
+                self.folder.mkdir(exist_ok=True)
+            except TimeoutError:
+                raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
+            except OSError as error:
+                why = error.strerror or error
+                raise OutputError(f"{name} cannot be written ({why}); choose another place with -o.") from error
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    self.folder.rmdir()  # if nothing is in it
 
     def load(self, fingerprint: str, source: Path) -> Plan | None:
         """The plan an earlier run left, if it was for the same source and options; else everything is cleared."""
