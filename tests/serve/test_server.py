@@ -24,7 +24,7 @@ from PIL import Image
 from support import bad_files
 from support.servers import PHOTO, Answer, Running, read_answer, refused, running
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
+from vintage_colorizer.options import PhotoSettings
 from vintage_colorizer.serve import limits as server_limits
 
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
@@ -107,7 +107,7 @@ def test_what_can_be_chosen_is_told(server: Running) -> None:
 def test_openapi_has_every_option_of_a_photo_with_examples(server: Running) -> None:
     paths = server.ask("/api/openapi.json").json["paths"]
     parameters = paths["/api/photo"]["post"]["parameters"]
-    assert {one["name"] for one in parameters} == set(PhotoOptions.model_fields) - MACHINE_FIELDS
+    assert {one["name"] for one in parameters} == set(PhotoSettings.model_fields)
     assert {one["name"]: one for one in parameters}["look"]["example"] == "artistic"
     assert all(one["description"] for one in parameters)
 

@@ -24,7 +24,7 @@ from vintage_colorizer.networks.inference import (
     choose_render_factor,
     settings_of,
 )
-from vintage_colorizer.options import FilmOptions, Look
+from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
@@ -137,7 +137,7 @@ def cut(
 
 def film_fingerprint(path: Path, options: FilmOptions, network: str, threads: int, suffix: str) -> str:
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
-    shaping = options.model_dump(exclude={"weights", "engine", "device", "threads", "no_resume"})
+    shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
     parts = [identity(path), network, threads, suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -29,7 +29,7 @@ from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.film.progress import Progress
-from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.options import FilmOptions, FilmSettings
 from vintage_colorizer.serve.limits import CLOSE, Task, receive_into
 from vintage_colorizer.serve.service import Service, documented, query_parameter
 
@@ -239,7 +239,7 @@ def add_films(app: FastAPI, service: Service, jobs: Jobs) -> None:
     name = query_parameter("name", "What the film is called; only shown.", {"type": "string"}, "reel.mp4")
     kinds = {"type": "string", "enum": list(TYPES), "default": "mp4"}
     container = query_parameter("container", "The kind of file of the result.", kinds)
-    described = documented("The job.", FilmOptions, SEEN[200]["content"], name, container)
+    described = documented("The job.", FilmSettings, SEEN[200]["content"], name, container)
     del described["openapi_extra"]["requestBody"]["content"]["multipart/form-data"]
 
     @app.post("/api/film", status_code=202, **described)
@@ -286,5 +286,6 @@ def film_options(request: Request, service: Service) -> tuple[str, str, FilmOpti
     if values["container"] not in TYPES:
         raise OptionError(f"container cannot be {values['container'][:20]!r}; it can be {', '.join(TYPES)}.")
     shown = "".join(character for character in values["name"] if character.isprintable())[:LONGEST_NAME]
-    options = service.options_of(rest, FilmOptions, device=service.options.device)
+    settings = service.settings_of(rest, FilmSettings)
+    options = FilmOptions.of(device=service.options.device, **settings.model_dump())
     return shown or "film", values["container"], options

@@ -20,7 +20,7 @@ from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.options import PhotoOptions
+from vintage_colorizer.options import PhotoOptions, PhotoSettings
 from vintage_colorizer.photo.formats import SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.sheets import render_factor_sheet
@@ -40,7 +40,7 @@ JPEG: dict[str, Any] = {"image/jpeg": {}}
 def add_page(app: FastAPI, service: Service) -> None:
     """Add the page and its endpoints."""
 
-    @app.post("/api/preview", **documented("A small picture and chroma maps.", PhotoOptions, {"application/json": {}}))
+    @app.post("/api/preview", **documented("A small picture and chroma maps.", PhotoSettings, {"application/json": {}}))
     async def make_preview(request: Request) -> Any:
         """Color a small version of a photo, as picture and chroma maps that a browser can merge."""
         options = service.photo_options(request.query_params.multi_items())
@@ -49,7 +49,7 @@ def add_page(app: FastAPI, service: Service) -> None:
 
     factors = query_parameter("try", "Render factors to compare, up to nine.", {"type": "string"}, "10,16,24,32,auto")
 
-    @app.post("/api/sheet", **documented("A contact sheet.", PhotoOptions, JPEG, {**factors, "required": True}))
+    @app.post("/api/sheet", **documented("A contact sheet.", PhotoSettings, JPEG, {**factors, "required": True}))
     async def make_sheet(request: Request) -> Response:
         """Color a photo at several render factors, as one labeled contact sheet."""
         options, factors = sheet_options(request, service)

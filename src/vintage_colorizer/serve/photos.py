@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from vintage_colorizer.networks import catalog, weights
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
-from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
+from vintage_colorizer.options import PhotoSettings
 from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.result import ColorizedPhoto
@@ -31,7 +31,7 @@ ABOUT = {
 def add_api(app: FastAPI, service: Service) -> None:
     """Add the endpoints for photos, and what there is to know about the server."""
 
-    @app.post("/api/photo", **documented("The colored photo.", PhotoOptions, {"image/jpeg": {}, "image/png": {}}))
+    @app.post("/api/photo", **documented("The colored photo.", PhotoSettings, {"image/jpeg": {}, "image/png": {}}))
     async def photo(request: Request) -> Response:
         """Color a photo: send the file as the body, or a form with one file; get a picture of the same format."""
         options = service.photo_options(request.query_params.multi_items())
@@ -85,7 +85,7 @@ def looks() -> dict[str, Any]:
 
 def facts(result: ColorizedPhoto, format: str) -> dict[str, str]:
     """Headers that say how a result was made: options as JSON, and notes as a JSON list."""
-    used = result.options.model_dump(exclude=set(MACHINE_FIELDS), exclude_none=True) | {
+    used = result.options.model_dump(include=set(PhotoSettings.model_fields), exclude_none=True) | {
         "look": result.look,
         "render_factor": result.render_factor,
         "format": format.lower(),

@@ -11,7 +11,7 @@ from vintage_colorizer import errors
 from vintage_colorizer.archive.photos import room_for
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
-from vintage_colorizer.options import MACHINE_FIELDS, BaseOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.options import BaseOptions, PhotoOptions, PhotoSettings, ServeOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.serve.limits import Desk, Task
@@ -43,21 +43,18 @@ class Service:
         self.colorizer.engine()
         self.desk = Desk(options.workers, options.queue, options.timeout)
 
-    def options_of(self, query: Iterable[tuple[str, str]], group: type[Group], **defaults: Any) -> Group:
-        """The options in a query. Raises OptionError for what is wrong, unknown, given twice or the owner's."""
+    def settings_of(self, query: Iterable[tuple[str, str]], group: type[Group]) -> Group:
+        """The settings in a query. Raises OptionError for what is wrong, unknown, given twice or the owner's."""
         values: dict[str, Any] = {}
         for name, value in query:
-            if name in MACHINE_FIELDS:
-                raise OptionError(f"{name.replace('_', '-')} is for the owner of the server to choose; leave it out.")
             if name in values:
                 raise OptionError(f"{name.replace('_', '-')} is given twice; give it once.")
             values[name] = value
-        return group.of(**defaults, **values)
+        return group.of(**values)
 
     def photo_options(self, query: Iterable[tuple[str, str]]) -> PhotoOptions:
         """The options of a photo in a query."""
-        own = self.colorizer.options.model_dump(include=set(MACHINE_FIELDS))
-        return self.options_of(query, PhotoOptions, **own)
+        return self.colorizer.options.replace(**self.settings_of(query, PhotoSettings).model_dump())
 
     async def with_photo(self, request: Request, work: Callable[[Photo, Task], Any]) -> Any:
         """Receive the photo of a request and do something with it, when its turn comes."""
@@ -98,9 +95,7 @@ def query_parameters(group: type[BaseOptions]) -> list[dict[str, Any]]:
     """The options of a group as OpenAPI parameters."""
     fields = group.model_json_schema()["properties"]
     return [
-        query_parameter(name, field.pop("description", ""), field, EXAMPLES.get(name))
-        for name, field in fields.items()
-        if name not in MACHINE_FIELDS
+        query_parameter(name, field.pop("description", ""), field, EXAMPLES.get(name)) for name, field in fields.items()
     ]
 
 
