@@ -273,7 +273,10 @@ def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         if name in PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys():
             return f"{shown} is for the owner of the machine to choose; leave it out."
-        return f"There is no option {name!r}; there are: {', '.join(sorted(group.model_fields))}."
+        known = sorted(field.alias or one for one, field in group.model_fields.items())
+        return f"There is no option {name!r}; there are: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{shown} is missing; give it."
     expected = "; or ".join(dict.fromkeys(_expectation(one) for one in error.errors() if one["loc"][:1] == (name,)))
     return f"{shown} cannot be {problem['input']!r}: {expected}."
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vintage_colorizer.serve.guard import RETRY_SECONDS
+from vintage_colorizer.serve.answers import RETRY_SECONDS
 
 Result = TypeVar("Result")
 
