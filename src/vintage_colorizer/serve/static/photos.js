@@ -232,7 +232,6 @@ async function load(item) {
     const path = `api/preview?${query({ look, network, render_factor })}`;
     const answer = await (await ask(path, { method: "POST", body: item.file, headers: TYPE, signal: waiting.signal })).json();
     item.preview = new Preview(answer, await pixelsOf(answer.picture));
-    item.preview.vivid = answer.maps.vividness.length > 1;
     item.settings.vividness ??= answer.vividness;
     item.failed = "";
     item.stale = false;
@@ -263,7 +262,7 @@ function drawThumb(item) {
   if (!item.preview) return;
   const { width, height } = item.preview.picture;
   const full = new OffscreenCanvas(width, height);
-  full.getContext("2d").putImageData(item.preview.colored(item.settings), 0, 0);
+  full.getContext("2d").putImageData(new ImageData(item.preview.colored(item.settings), width, height), 0, 0);
   const scale = Math.max(THUMB / width, THUMB / height);
   const context = item.thumb.getContext("2d");
   context.imageSmoothingQuality = "high";
@@ -281,7 +280,7 @@ function paint() {
     find("#view").classList.toggle("empty", !preview);
     if (!preview) return;
     draw("#before", preview.picture);
-    draw("#after", preview.colored(current.settings));
+    draw("#after", new ImageData(preview.colored(current.settings), preview.picture.width, preview.picture.height));
   });
 }
 
