@@ -24,6 +24,11 @@ PhotoFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "heif"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
+LOOKS: dict[Look, str] = {
+    "artistic": "vivid and detailed",
+    "stable": "few mistakes: portraits and landscapes",
+    "video": "calm, made for films",
+}
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
 
 Options = TypeVar("Options", bound="BaseOptions")
@@ -79,8 +84,8 @@ class ColorSettings(BaseOptions):
 
     look: Look | None = Field(
         None,
-        description="artistic (vivid), stable (few mistakes) or video (calm); "
-        "photos are stable and films video unless you say so.",
+        description=", ".join(f"{look} ({about})" for look, about in LOOKS.items())
+        + "; photos are stable and films video unless you say so.",
         examples=["artistic"],
     )
     network: Network = Field(

@@ -21,7 +21,7 @@ from vintage_colorizer.serve import guard, limits
 TOKEN = "sesame-open"
 PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto")
 POSTS = (*PHOTO_TARGETS, "/api/film")
-GETS = ("/api/looks", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
+GETS = ("/api/looks", "/api/settings", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
 Observed = set[tuple[str, str, int]]
 
 
@@ -89,7 +89,7 @@ def test_all_that_is_documented_happens(
     walk = Walk(server)
     photos(walk)
     films(walk, bad_films.make_film(tmp_path / "reel.mp4", codec="h264", frames=5).read_bytes())
-    for target in GETS[:3]:
+    for target in GETS[:4]:
         assert walk.ask(target).status == 200
     for method, target, body in everything():
         assert walk.ask(target, body, method=method, Host="evil.example").status == 403

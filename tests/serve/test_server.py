@@ -24,7 +24,7 @@ from PIL import Image
 from support import bad_files
 from support.servers import PHOTO, Answer, Running, read_answer, refused, running
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.options import PhotoSettings
+from vintage_colorizer.options import FilmSettings, PhotoSettings
 from vintage_colorizer.serve import limits as server_limits
 
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
@@ -100,6 +100,13 @@ def test_a_chunked_body_works(server: Running) -> None:
 def test_what_can_be_chosen_is_told(server: Running) -> None:
     known = server.ask("/api/looks").json
     assert {row["look"] for row in known["looks"]} == {"artistic", "stable", "video"}
+    assert known["film_look"] == "video"
+    settings = server.ask("/api/settings").json
+    assert (
+        settings["photo"]["properties"]["warmth"] | {"minimum": -1, "maximum": 1, "default": 0}
+        == (settings["photo"]["properties"]["warmth"])
+    )
+    assert settings["film"]["properties"].keys() == FilmSettings.model_fields.keys()
     health = server.ask("/api/health").json
     assert health["status"] == "ok" and health["limits"]["megabytes"] == 2
 
@@ -118,7 +125,7 @@ def test_a_preview_merged_by_hand_is_the_colored_photo(server: Running, colorize
     answer = server.ask("/api/preview?look=stable", source).json
     maps = answer["maps"]
     shape = (maps["height"], maps["width"])
-    assert (answer["width"], answer["height"], answer["suffix"], shape) == (400, 300, ".png", (192, 256))
+    assert (answer["width"], answer["height"], answer["suffix"], shape) == (400, 300, ".png", (48, 64))
     chroma = np.stack([unpacked(one, (2, *shape)) for one in maps["chroma"]])
     first, second = (maps["vividness"].index(one) for one in (0.25, 0.5))
     vivid = 0.2 * chroma[first] + 0.8 * chroma[second]  # 0.45

@@ -93,6 +93,7 @@ def running(**options: Any) -> Iterator[Running]:
 
     settings = ServeOptions.of(port=0, **options)
     app = server.create_app(settings)
+    app.openapi()  # made now, for it cannot be made in several threads at a time
     with server.listen(settings) as listener:
         uvicorn_server = server.make_server(app)
         thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})

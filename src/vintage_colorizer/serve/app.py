@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.options import ServeOptions
-from vintage_colorizer.serve import films, page, photos
+from vintage_colorizer.serve import about, films, page, photos
 from vintage_colorizer.serve.answers import error_response, failures
 from vintage_colorizer.serve.guard import Guard
 from vintage_colorizer.serve.limits import MAX_CONNECTIONS, GivenUp, Lingering, PatientProtocol
@@ -38,6 +38,8 @@ class App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's document, without its own form of errors: it says that any parameter may be refused with it."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
         document = super().openapi()
         for operation in (one for methods in document["paths"].values() for one in methods.values()):
             if "HTTPValidationError" in str(operation["responses"].get("422")):
@@ -75,9 +77,9 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     app.add_middleware(Guard, options=options)
     app.add_middleware(Lingering)
     _add_error_handlers(app)
-    app.include_router(photos.health_routes(service))
+    app.include_router(about.health_routes(service))
     behind_token: dict[str, Any] = {"responses": failures(401), "dependencies": [Depends(BEARER)]}
-    for router in (photos.routes(service), page.routes(service), photos.looks_routes(), films.routes(service, jobs)):
+    for router in (photos.routes(service), page.routes(service), about.routes(), films.routes(service, jobs)):
         app.include_router(router, **({} if options.token is None else behind_token))
     page.add_page(app)
     return app

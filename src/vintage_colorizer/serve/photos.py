@@ -1,4 +1,4 @@
-"""The routes of photos, and what there is to know about the server."""
+"""The endpoints for photos."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
 
-from vintage_colorizer.networks import catalog, weights
-from vintage_colorizer.networks.catalog import PHOTO_LOOK
-from vintage_colorizer.options import Look, PhotoSettings
+from vintage_colorizer.options import PhotoSettings
 from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.result import ColorizedPhoto
-from vintage_colorizer.serve.answers import EVERYWHERE, failures
 from vintage_colorizer.serve.limits import Task
 from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
-from vintage_colorizer.version import __version__
 
-ABOUT = {
-    "artistic": "Vivid and detailed.",
-    "stable": "Few mistakes: portraits and landscapes.",
-    "video": "Calm, made for films.",
-}
 COLORED: dict[str, Any] = {
     "description": "The colored photo.",
     "content": {f"image/{format.lower()}": BINARY for format in HOLDS},
@@ -34,41 +24,6 @@ COLORED: dict[str, Any] = {
         "Content-Disposition": {"description": "A name with the right ending.", "schema": {"type": "string"}},
     },
 }
-
-
-class LookRow(BaseModel):
-    """A look of a network that is ready on the server."""
-
-    look: Look
-    network: str
-    about: str
-    default: bool
-    render_factor: int
-    vividness: float | None
-
-
-class Choices(BaseModel):
-    """What can be chosen on the server."""
-
-    looks: list[LookRow]
-    formats: list[str]
-
-
-class Limits(BaseModel):
-    """What is refused if it is larger."""
-
-    megabytes: float
-    megapixels: float
-    film_megabytes: float
-
-
-class Health(BaseModel):
-    """Whether the server works, how many photos wait, and its limits."""
-
-    status: str
-    version: str
-    waiting: int
-    limits: Limits
 
 
 def routes(service: Service) -> APIRouter:
@@ -93,54 +48,6 @@ def routes(service: Service) -> APIRouter:
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
     return router
-
-
-def looks_routes() -> APIRouter:
-    """What can be chosen."""
-    router = APIRouter(prefix="/api", responses=failures(*EVERYWHERE))
-
-    @router.get("/looks")
-    async def all_looks() -> Choices:
-        """The looks, the networks and the formats there are."""
-        return choices()
-
-    return router
-
-
-def health_routes(service: Service) -> APIRouter:
-    """The one endpoint that does without the token."""
-    router = APIRouter(prefix="/api", responses=failures(*EVERYWHERE))
-
-    @router.get("/health")
-    async def health() -> Health:
-        """Whether the server works, how busy it is, and its limits."""
-        options = service.options
-        limits = Limits(
-            megabytes=options.max_megabytes,
-            megapixels=options.max_megapixels,
-            film_megabytes=options.max_film_megabytes,
-        )
-        return Health(status="ok", version=__version__, waiting=service.desk.taken, limits=limits)
-
-    return router
-
-
-def choices() -> Choices:
-    """What can be chosen on this machine."""
-    ready = {name for name, is_ready, _ in weights.listing() if is_ready}
-    rows = [
-        LookRow(
-            look=look,
-            network=network,
-            about=ABOUT[look],
-            default=look == PHOTO_LOOK,
-            render_factor=settings.render_factor,
-            vividness=settings.vividness,
-        )
-        for (network, look), settings in catalog.LOOKS.items()
-        if ready & {network, f"{network}-{look}"}
-    ]
-    return Choices(looks=rows, formats=[format.lower() for format in HOLDS])
 
 
 def facts(result: ColorizedPhoto, format: str) -> dict[str, str]:
