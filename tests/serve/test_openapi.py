@@ -16,7 +16,7 @@ from support import bad_films
 from support.openapi import find_operation, operations, require_documented
 from support.servers import PHOTO, Answer, Running, running
 from vintage_colorizer.errors import EngineError
-from vintage_colorizer.serve import guard, limits
+from vintage_colorizer.serve import guard, limits, uvicorn_private
 
 TOKEN = "sesame-open"
 PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto")
@@ -98,7 +98,7 @@ def test_all_that_is_documented_happens(
         for method, target, body in everything():
             assert walk.ask(target, body, method=method).status == 503
     with monkeypatch.context() as patch:
-        patch.setattr(limits, "HEADER_SECONDS", 0.2)
+        patch.setattr(uvicorn_private, "HEADER_SECONDS", 0.2)
         patch.setattr(limits, "GRACE_SECONDS", 0.2)
         for method, target, _ in everything():
             walk.dawdle(method, target)
@@ -180,3 +180,12 @@ def test_every_parameter_says_what_it_is_and_what_it_may_be(server: Running) -> 
         for one in operation.get("parameters", []):
             assert one["in"] == "path" or one["description"].endswith(".")
             assert one["schema"].keys() & {"type", "enum", "anyOf"}
+
+
+def test_the_reference_names_every_endpoint_and_status(guarded: Running) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "http-api.md").read_text(encoding="utf-8")
+    document = guarded.app.openapi()
+    for method, path in operations(document):
+        assert re.search(rf"`{method} {re.escape(path.replace('{id}', 'ID'))}[`?]", text), (method, path)
+    listed = {int(one) for row in re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE) for one in row.split(",")}
+    assert listed == {status for _, _, status in documented(document) if status >= 400}

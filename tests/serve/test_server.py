@@ -26,6 +26,7 @@ from support.servers import PHOTO, Answer, Running, read_answer, refused, runnin
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.options import FilmSettings, PhotoSettings
 from vintage_colorizer.serve import limits as server_limits
+from vintage_colorizer.serve import uvicorn_private
 
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
 
@@ -40,7 +41,7 @@ def server() -> Iterator[Running]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short limits, so that slowness need not be waited for."""
     monkeypatch.setattr(server_limits, "GRACE_SECONDS", 0.5)
-    monkeypatch.setattr(server_limits, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(uvicorn_private, "HEADER_SECONDS", 0.5)
 
 
 def form(*files: bytes, name: str = "photo.jpg", close: bool = True) -> tuple[bytes, str]:

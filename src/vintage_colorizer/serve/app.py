@@ -25,8 +25,9 @@ from vintage_colorizer.options import ServeOptions
 from vintage_colorizer.serve import about, films, page, photos
 from vintage_colorizer.serve.answers import error_response, failures
 from vintage_colorizer.serve.guard import Guard
-from vintage_colorizer.serve.limits import MAX_CONNECTIONS, GivenUp, Lingering, PatientProtocol
+from vintage_colorizer.serve.limits import GivenUp, Lingering
 from vintage_colorizer.serve.service import CLIENT_GONE, STATUS, Service
+from vintage_colorizer.serve.uvicorn_private import MAX_CONNECTIONS, PatientProtocol
 from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")

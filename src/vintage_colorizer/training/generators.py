@@ -60,7 +60,7 @@ class Painter(nn.Module):
             for parameter in group:
                 parameter.requires_grad_(not keep)
         for module in [module for part in self.parts()[:-1] for top in part for module in top.modules()]:
-            if frozen and not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if frozen and not isinstance(module, nn.BatchNorm2d):
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(False)
 

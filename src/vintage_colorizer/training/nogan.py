@@ -501,7 +501,7 @@ class NoGan:
 def freeze_statistics(network: nn.Module) -> None:
     """Let batch norm use its stored statistics, and not change them, until `train` is called."""
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
