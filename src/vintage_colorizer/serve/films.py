@@ -259,8 +259,8 @@ class Film(FileResponse):
 
         async def send_film(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                size = Headers(raw=message["headers"]).get("content-range")
-                told = {"Content-Range": size} if size else None
+                size = Headers(raw=message["headers"]).get("content-range", "").rpartition("/")[2]
+                told = {"Content-Range": f"bytes */{size}"} if size else None
                 raise HTTPException(message["status"], "The film has no such range.", told)
             await send(message)
 

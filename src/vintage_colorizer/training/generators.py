@@ -188,3 +188,10 @@ def merge(luma: Tensor, chroma: Tensor) -> Tensor:
 def enlarge(chroma: Tensor, like: Tensor) -> Tensor:
     """Chroma brought up to the size of `like` by bicubic interpolation."""
     return functional.interpolate(chroma, size=like.shape[2:], mode="bicubic", align_corners=False)
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """Let batch norm use its stored statistics, and not change them, until `train` is called."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
