@@ -29,7 +29,7 @@ from vintage_colorizer.workers import require_ray
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
-    shared = with_look(options).model_dump(include=set(ColorOptions.model_fields))
+    shared = with_look(options).part(ColorOptions)
     Networks().engine(
         at_home(PhotoOptions.of(**shared), job)
     )  # says what computes; whatever is wrong is said before any work

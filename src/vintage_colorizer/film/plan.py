@@ -27,7 +27,7 @@ from vintage_colorizer.networks.inference import (
     choose_render_factor,
     settings_of,
 )
-from vintage_colorizer.options import FilmOptions, Look
+from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
@@ -133,7 +133,7 @@ def threads_of(options: FilmOptions) -> int:
 
 def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str) -> str:
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
-    shaping = options.model_dump(exclude={"weights", "engine", "device", "threads", "no_resume"})
+    shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
     parts = [identity(path), network, threads_of(options), suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
