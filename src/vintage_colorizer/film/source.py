@@ -326,10 +326,11 @@ class FrameReader:
             UnreadableError: a frame that was there before is not there any more, or looks different.
         """
         expected = start
-        why = "was lost while it was read; has the file changed?"
+        why = ""
         # Some containers are sought in only roughly; and decoding from some frame on can give other frames,
         # or other pictures, than decoding from the beginning.
         for first in dict.fromkeys((start, max(0, start - ROUGHLY), 0)):
+            why = "was lost while it was read; has the file changed?"
             for index, frame in self._from(first):
                 if index < expected:
                     continue
