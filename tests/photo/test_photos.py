@@ -5,6 +5,8 @@ import io
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +64,30 @@ def test_pixel_limit_can_be_raised_past_that_of_pillow() -> None:
     assert probe(data).width == 15200
     with pytest.raises(TooLargeError):
         probe(data, max_megapixels=182)
+
+
+LIMITED: dict[str, Callable[[], bytes]] = {
+    **{
+        f: partial(bad_files.encoded, bad_files.rgb(), f) for f in ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF")
+    },
+    "PPM": lambda: bad_files.encoded(bad_files.rgb(), "PPM"),
+    "GIF-grown": lambda: bad_files.grown_gif(),
+    "TIFF-group4": lambda: bad_files.encoded(Image.fromarray(bad_files.grey() > 90), "TIFF", compression="group4"),
+    "TIFF-16": lambda: bad_files.encoded(bad_files.grey().astype(np.uint16) * 257, "TIFF"),
+    "TIFF-lab": lambda: bad_files.in_mode("LAB"),
+    "JPEG-cmyk": lambda: bad_files.in_mode("CMYK"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_the_limit_is_ours_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow warns over its own limit (an error here) and refuses over twice of it: 960 pixels are both."""
+    data = LIMITED[name]()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_photo(data).pixels.shape[:2] == (24, 40)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    with pytest.raises(TooLargeError, match="40 x 24.*--max-megapixels"):
+        read_photo(data, max_megapixels=0.0009)
 
 
 def test_byte_limit_is_checked_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

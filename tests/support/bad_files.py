@@ -185,6 +185,13 @@ def animated(format: str) -> bytes:
     return encoded(frames[0], format, save_all=True, append_images=frames[1:])
 
 
+def grown_gif() -> bytes:
+    """A GIF whose only frame is larger than what its header says of the whole."""
+    data = bytearray(encoded(rgb(), "GIF"))
+    data[6:10] = struct.pack("<HH", 8, 8)
+    return bytes(data)
+
+
 def heic_header() -> bytes:
     return struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)
 

@@ -1,7 +1,8 @@
 """Which picture formats are read, how they are told apart, and how a file of each is opened.
 
 A file is known by its first bytes, never by its name, and is opened by the one Pillow class of its
-format. `PIL.Image.open` is not used: its pixel limit is a global of Pillow and lower than ours.
+format. Pillow's own pixel limit, a global lower than ours, is kept out of it: `PIL.Image.open` is not used,
+and the checks inside its classes are switched off while they run (see `quiet_pillow`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from vintage_colorizer.errors import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageFile import ImageFile
 
 
@@ -81,7 +83,7 @@ CLASSES = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
-_warnings_lock = threading.Lock()
+_pillow_lock = threading.Lock()
 
 
 def sniff(head: bytes, name: str) -> str:
@@ -159,6 +161,16 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         return image
 
 
+def load(image: Image.Image) -> None:
+    """Decode the pixels of a Pillow image, whatever Pillow's own pixel limit."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    if isinstance(image, TiffImageFile):  # whose memory is checked against that limit when it is allocated
+        with quiet_pillow():
+            image.load_prepare()
+    image.load()
+
+
 def _require_avif(name: str) -> None:
     from PIL import features
 
@@ -168,21 +180,17 @@ def _require_avif(name: str) -> None:
 
 @contextlib.contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on a damaged file into UnreadableError (or TooLargeError).
+    """Turn whatever a decoder raises on a damaged file into UnreadableError (or TooLargeError: no memory).
 
     Decoders fed with damaged files raise nearly any built-in exception, so all are caught; keep the body
     of the `with` down to the decoder's calls.
     """
-    from PIL.Image import DecompressionBombError
-
     try:
         yield
     except InputError:
         raise
     except MemoryError as error:
         raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
-    except DecompressionBombError as error:
-        raise TooLargeError(f"{name} is too large for its decoder ({error}).") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
@@ -190,14 +198,20 @@ def decoding(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's own warnings about damaged metadata; the report says the same in our words.
+    """Silence Pillow's warnings about damaged metadata, which the report gives in our words, and its pixel limit.
 
-    Warning filters belong to the whole process. The lock keeps our own threads from mixing them up, and
-    the filter names Pillow's modules only, so other code loses no warning of its own.
+    Both belong to the whole process, so keep the body of the `with` short. The lock keeps our own threads
+    from mixing them up, and the filter names Pillow's modules only: other code loses no warning of its own.
     """
-    with _warnings_lock, warnings.catch_warnings():
+    from PIL import Image
+
+    with _pillow_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:

@@ -23,7 +23,7 @@ from vintage_colorizer.errors import TooLargeError, UnreadableError, Unsupported
 from vintage_colorizer.files import file_status, read_errors, readable_name
 from vintage_colorizer.options import MAX_MEGAPIXELS
 from vintage_colorizer.photo import icc
-from vintage_colorizer.photo.formats import SNIFFED_BYTES, decoding, open_image, sniff
+from vintage_colorizer.photo.formats import SNIFFED_BYTES, decoding, load, open_image, sniff
 from vintage_colorizer.photo.metadata import (
     Metadata,
     as_bytes,
@@ -306,7 +306,7 @@ def _verify_png(file: IO[bytes]) -> None:
 
 def _through_pillow(image: Image.Image, opened: _Opened, notes: list[str]) -> tuple[Pixels, Pixels | None]:
     with decoding(opened.name):
-        image.load()
+        load(image)
         if image.mode in ("CMYK", "LAB"):
             pixels, note = icc.image_to_srgb(image, image.info.get("icc_profile"))
             notes += [note] if note else []
