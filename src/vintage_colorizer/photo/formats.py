@@ -57,6 +57,8 @@ SIGNATURES = (
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 # Formats that are never opened: interpreters, layered documents, other sciences.
 REFUSED = (
@@ -65,11 +67,10 @@ REFUSED = (
     (b"8BPS", "Photoshop (PSD)"),
     (b"%PDF", "PDF"),
     (b"SIMPLE  =", "FITS"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
 )
+RAW_FILES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # RAF, ORF, RW2
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 CLASSES = {
@@ -80,6 +81,7 @@ CLASSES = {
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "JPEG2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
@@ -93,6 +95,8 @@ def sniff(head: bytes, name: str) -> str:
     """
     if not head:
         raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+    if head.startswith(RAW_FILES) or _is_canon_raw(head):
+        raise UnsupportedError(raw_message(name))
     known = _plain_format(head) or _container_format(head, name)
     if known:
         return known
@@ -101,6 +105,16 @@ def sniff(head: bytes, name: str) -> str:
         title = refused or "SVG"
         raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
     raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+
+
+def raw_message(name: str, kind: str = "") -> str:
+    """Why a camera's raw file is refused."""
+    return f"{name} is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
+
+
+def _is_canon_raw(head: bytes) -> bool:
+    """CR2 is a TIFF with two letters behind its signature, CR3 of the container that films have."""
+    return (head[:4] == b"II*\0" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx "
 
 
 def _plain_format(head: bytes) -> str | None:
@@ -225,7 +239,7 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         return source_format if fits else "PNG" if depth == 8 else "TIFF"
     format = NAMES.get(wanted.lower().lstrip("."))
     if format is None:
-        raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
+        raise OptionError(f"{wanted!r} is not a format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
         raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")

@@ -31,6 +31,7 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
 IPTC_RESOURCE = 1028
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of its box in a JPEG 2000
 # Photoshop resources untrue of the result: grey thumbnails, the source's color profile, a second EXIF.
 STALE_RESOURCES = (1033, 1036, 1039, 1058, 1059)
 

@@ -93,7 +93,7 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
     maps = []
     for vividness in vividnesses:
         task.check()
-        maps.append(colorizer.color(photo, settings.replace(vividness=vividness), first.source).chroma)
+        maps.append(colorizer.color(photo, settings.replace(vividness=vividness)).chroma)
     picture = small_picture(photo.pixels)
     width, height = fitted(*picture.size, MAP_SIDE)
     midtone = (4 * first.luma * (1 - first.luma))[..., None]
