@@ -11,16 +11,13 @@ from PIL import Image, PngImagePlugin
 from support import bad_files
 from support.photos import DISCLOSURE, png_chunks, written
 from vintage_colorizer.photo.metadata import (
-    SOURCE_TYPE,
-    Disclosure,
-    disclose,
-    fingerprint,
     orientation,
     pack_resources,
     resources,
     upright,
 )
 from vintage_colorizer.photo.reading import probe, read_photo
+from vintage_colorizer.photo.xmp import OTHER_PARTS_NOTE, SOURCE_TYPE, Disclosure, disclose, fingerprint
 
 SOURCE_XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -206,6 +203,57 @@ def test_disclosure_joins_the_subject_of_the_source() -> None:
     assert packet.count(b'rdf:about="uuid:7"') == 2
     assert b'dc:source="Gro' in packet
     assert len(packet) < len(SOURCE_XMP)  # the padding is gone
+
+
+def test_xmp_of_other_prefixes_is_treated_alike() -> None:
+    """Prefixes are only names: what counts is the namespace they are bound to."""
+    packet = (
+        b'<a:xmpmeta xmlns:a="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<r:Description r:about="uuid:8" xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="6"'
+        b' xmlns:tiff="urn:not-tiff/" tiff:Orientation="6"'
+        b' xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        b' xmlns:v="urn:vintage-colorizer:1.0/" v:fingerprint="old"><i:DigitalSourceType>camera</i:DigitalSourceType>'
+        b"<t:Orientation>8</t:Orientation><t:Make>Kodak &amp; Co</t:Make>"
+        b"</r:Description></r:RDF></a:xmpmeta>"
+    )
+    assert fingerprint(packet) == "old"
+    result = disclose(packet, DISCLOSURE)
+    assert fingerprint(result) == "f1"
+    assert result.count(b"DigitalSourceType") == 1 and b">camera<" not in result
+    assert b't:Orientation="1"' in result and b"<t:Orientation>1<" in result
+    assert b'tiff:Orientation="6"' in result  # of another namespace: not ours to change
+    assert b"Kodak &amp; Co" in result
+    assert result.count(b'about="uuid:8"') == 2
+    assert result.count(b"fingerprint") == 1
+
+
+GAIN_MAP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
+    b' xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" GCamera:BurstID="b7"'
+    b' xmlns:C="http://ns.google.com/photos/1.0/container/" xmlns:I="http://ns.google.com/photos/1.0/container/item/">'
+    b'<C:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item I:Semantic="GainMap" I:Length="4711"/></rdf:li>'
+    b"</rdf:Seq></C:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def test_a_gain_map_that_is_not_carried_is_not_announced() -> None:
+    source = bad_files.encoded(bad_files.grey(), "JPEG", xmp=GAIN_MAP)
+    photo = read_photo(source + bad_files.encoded(bad_files.grey(), "JPEG"))
+    assert photo.notes == (OTHER_PARTS_NOTE,)
+    result = written(photo)
+    for gone in (b"hdrgm:Version", b"MotionPhoto", b"GainMap", b"4711"):
+        assert gone not in result
+    assert b'GCamera:BurstID="b7"' in result
+
+
+@pytest.mark.parametrize("xmp", [b"<a>" * 300 + b"</a>" * 300, b"<a>" + b"<b/>" * 200_000 + b"</a>"])
+def test_xmp_without_measure_is_dropped(xmp: bytes) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    photo = read_photo(bad_files.encoded(bad_files.grey(), "PNG", pnginfo=text))
+    assert photo.notes == ("broken XMP data was dropped",)
+    assert probe(written(photo)).fingerprint == "f1"
 
 
 def test_other_peoples_pictures_have_no_fingerprint() -> None:

@@ -20,12 +20,12 @@ from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, VintageCo
 from vintage_colorizer.files import atomically
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.formats import NAMES, output_format
-from vintage_colorizer.photo.metadata import Disclosure
 from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.workers import open_runner
 
 if TYPE_CHECKING:

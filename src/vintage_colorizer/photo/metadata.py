@@ -1,32 +1,23 @@
-"""What a picture carries beside its pixels: EXIF, XMP, IPTC, text, resolution; and our disclosure.
+"""What a picture carries beside its pixels: EXIF, XMP (see `xmp`), IPTC, text, resolution.
 
 EXIF is never rebuilt, which would break the makers' private notes: the few values that are wrong for the
 result (orientation, sizes after a turn, color space, the grey thumbnail) are patched in place.
-References: CIPA DC-008 (Exif 3.0), ISO 16684-1 (XMP), IPTC Photo Metadata Standard (digital source type).
+Reference: CIPA DC-008 (Exif 3.0).
 """
 
 from __future__ import annotations
 
 import contextlib
-import html
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
-from vintage_colorizer.version import __version__
+from vintage_colorizer.photo import xmp as packets
 
 if TYPE_CHECKING:
     from PIL import Image
 
-
-NAMESPACE = "urn:vintage-colorizer:1.0/"
-IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-# The IPTC's word for "a real picture to which a trained network added something".
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
 IPTC_RESOURCE = 1028
@@ -52,16 +43,6 @@ class Metadata:
     text: dict[str, str] = field(default_factory=dict)
     comment: bytes = b""
     dpi: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Disclosure:
-    """What every result says of itself: made by this software, from this source with these options."""
-
-    fingerprint: str
-    software: str = f"Vintage Colorizer {__version__}"
-    look: str = ""
-    network: str = ""
 
 
 def metadata_of(image: Image.Image, format: str) -> Metadata:
@@ -129,9 +110,12 @@ def checked(metadata: Metadata) -> tuple[Metadata, list[str]]:
     if metadata.exif and not _is_sound(metadata.exif):
         metadata = replace(metadata, exif=b"")
         notes.append("broken EXIF data was dropped")
-    if metadata.xmp and _parse_xmp(metadata.xmp) is None:
+    if metadata.xmp and packets.parsed(metadata.xmp) is None:
         metadata = replace(metadata, xmp=b"", xmp_extensions=())
         notes.append("broken XMP data was dropped")
+    if (kept := packets.without_other_parts(metadata.xmp)) != metadata.xmp:
+        metadata = replace(metadata, xmp=kept)
+        notes.append(packets.OTHER_PARTS_NOTE)
     return replace(metadata, photoshop=pack_resources(metadata.photoshop)), notes
 
 
@@ -263,73 +247,3 @@ def pack_resources(photoshop: bytes, iptc: bytes = b"") -> bytes:
         b"8BIM" + n.to_bytes(2, "big") + name + len(data).to_bytes(4, "big") + data + b"\0" * (len(data) % 2)
         for n, (name, data) in kept.items()
     )
-
-
-# --- XMP and the disclosure -----------------------------------------------------------------------------
-
-
-def _parse_xmp(xmp: bytes) -> ElementTree.Element | None:
-    # A document type could define entities that expand without end; XMP never has one.
-    if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp:
-        return None
-    try:
-        xmp.decode("utf-8")
-        return ElementTree.fromstring(xmp.strip(b"\0 \t\r\n\xef\xbb\xbf"))
-    except (ElementTree.ParseError, ValueError):
-        return None
-
-
-def fingerprint(xmp: bytes) -> str | None:
-    """The fingerprint in the XMP of one of our results; None for everybody else's pictures."""
-    if NAMESPACE.encode() not in xmp:
-        return None
-    root = _parse_xmp(xmp)
-    key = f"{{{NAMESPACE}}}fingerprint"
-    for element in root.iter() if root is not None else ():
-        value = element.get(key) or (element.text if element.tag == key else None)
-        if value:
-            return value
-    return None
-
-
-def disclose(xmp: bytes, disclosure: Disclosure) -> bytes:
-    """`xmp` (checked, or empty) with our disclosure in it and its orientation reset, as one UTF-8 packet."""
-    text = _without_stale(xmp.decode("utf-8").strip("\0 \t\r\n\ufeff"))
-    closing = re.search(r"</(?:[\w.-]+:)?RDF\s*>", text)
-    if closing is None:
-        return _PACKET.format(body=_description("", disclosure)).encode()
-    about = re.search(r"""\brdf:about\s*=\s*["']([^"']*)["']""", text)
-    body = _description(about.group(1) if about else "", disclosure)
-    return (text[: closing.start()] + body + text[closing.start() :]).encode()
-
-
-_PACKET = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF + '">{body}</rdf:RDF></x:xmpmeta>'
-    '<?xpacket end="w"?>'
-)
-
-
-def _description(about: str, disclosure: Disclosure) -> str:
-    own = {
-        "fingerprint": disclosure.fingerprint,
-        "software": disclosure.software,
-        "look": disclosure.look,
-        "network": disclosure.network,
-    }
-    said = {key: html.escape(value) for key, value in own.items() if value}
-    attributes = "".join(f' vintageColorizer:{key}="{value}"' for key, value in said.items())
-    return (
-        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="{about}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}"'
-        f' xmlns:vintageColorizer="{NAMESPACE}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"{attributes}/>'
-    )
-
-
-def _without_stale(text: str) -> str:
-    """XMP text without the statements we replace: padding, an older source type, an older disclosure."""
-    text = re.sub(r"\s+(<\?xpacket end=)", r"\1", text)
-    text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+", r"\g<1>1", text)
-    text = re.sub(r"(<tiff:Orientation>\s*)\d+", r"\g<1>1", text)
-    stale = r"(?:Iptc4xmpExt:DigitalSourceType|vintageColorizer:\w+)"
-    text = re.sub(rf"\s{stale}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
-    return re.sub(rf"<({stale})[^>]*?(?:/>|>.*?</\1\s*>)", "", text, flags=re.DOTALL)

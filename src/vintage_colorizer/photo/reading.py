@@ -27,8 +27,9 @@ from vintage_colorizer.photo import icc, tiff
 from vintage_colorizer.photo.formats import SNIFFED_BYTES, open_image, sniff
 from vintage_colorizer.photo.jpegs import Jpeg, Jpeg2000, JpegFrame, RareJpeg
 from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, Png, WebP
-from vintage_colorizer.photo.metadata import checked, fingerprint, upright
+from vintage_colorizer.photo.metadata import checked, upright
 from vintage_colorizer.photo.picture import Header, Origin, Photo
+from vintage_colorizer.photo.xmp import fingerprint
 
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 

@@ -21,9 +21,9 @@ from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
 from vintage_colorizer.options import MACHINE_FIELDS, Look, PhotoOptions
 from vintage_colorizer.photo.formats import output_format
-from vintage_colorizer.photo.metadata import Disclosure
 from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
 
 ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
 

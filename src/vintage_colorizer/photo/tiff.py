@@ -35,6 +35,7 @@ from vintage_colorizer.photo.metadata import (
 )
 
 log = logging.getLogger("vintage_colorizer")
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of odd tags is not for the screen
 
 HEADER = b"II*\0\x08\0\0\0"  # little-endian, the directory right behind
 

@@ -21,8 +21,9 @@ from vintage_colorizer.errors import MissingError, OutputError
 from vintage_colorizer.files import atomically, write_errors
 from vintage_colorizer.photo import icc
 from vintage_colorizer.photo.formats import check, quiet_pillow
-from vintage_colorizer.photo.metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer.photo.metadata import Metadata, stripped
 from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.xmp import Disclosure, disclose
 
 MARK_TEXT = "AI color"
 MARK_HEIGHT = 0.03  # of the picture's shorter side
