@@ -1,12 +1,12 @@
 """The kinds of picture, behind one protocol: how each is decoded, and where what lies beside its pixels is found.
 
-`Plain` is whatever Pillow reads whole; the others say only what is different with them. Those of JPEG are in `jpegs`.
+`Plain` is whatever Pillow reads whole; the others say only what is different with them. Those of PNG and JPEG
+are in `png` and `jpegs`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Protocol
@@ -24,6 +24,7 @@ from vintage_colorizer.photo.metadata import (
     exif_block,
     metadata_of,
     orientation,
+    transposed,
     xmp_packet,
 )
 
@@ -105,7 +106,7 @@ class Kind(Protocol):
         ...
 
     @property
-    def profile(self) -> bytes | None:
+    def profile(self) -> bytes | icc.Profile | None:
         """The color profile of the decoded pixels; None for sRGB."""
         ...
 
@@ -164,7 +165,7 @@ class Plain:
         return True
 
     @property
-    def profile(self) -> bytes | None:
+    def profile(self) -> bytes | icc.Profile | None:
         if self.image.mode in ("CMYK", "LAB"):
             return None  # already applied
         return self.image.info.get("icc_profile") or None
@@ -223,7 +224,7 @@ def scaled(pixels: Pixels, top: int) -> Pixels:
     return ((np.minimum(pixels, top).astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
 
 
-# --- WebP and PNG ---------------------------------------------------------------------------------------
+# --- WebP ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -243,40 +244,6 @@ class WebP(Plain):
             # A frame of an animation holds the picture behind 16 bytes; anything else is passed over.
             self.file.seek(16 if kind == b"ANMF" else size + size % 2, os.SEEK_CUR)
         return False
-
-
-@dataclass
-class Png(Plain):
-    """A PNG; Pillow would cut 16-bit color, and grey with alpha, to 8 bits, so OpenCV reads those."""
-
-    file: IO[bytes]
-    bits: int
-    color: int  # color type: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha
-
-    @property
-    def depth(self) -> int:
-        return 16 if self.bits == 16 else super().depth
-
-    def decode(self) -> Decoded:
-        if self.bits < 16 or self.color == 0:
-            return super().decode()
-        import cv2
-
-        with decoding(self.name):
-            data = self._verified()  # checksums first: OpenCV complains on the screen
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-            if pixels is None or pixels.dtype != np.uint16 or pixels.shape[:2] != self.size[::-1]:
-                raise ValueError("the pixels do not decode")
-        alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
-        return Decoded(np.ascontiguousarray(pixels[..., 0] if self.color == 4 else pixels[..., 2::-1]), alpha)
-
-    def _verified(self) -> bytes:
-        from PIL.PngImagePlugin import PngImageFile
-
-        self.file.seek(0)
-        data = self.file.read()
-        PngImageFile(io.BytesIO(data), "").verify()
-        return data
 
 
 # --- TIFF -----------------------------------------------------------------------------------------------
@@ -324,7 +291,7 @@ class DeepTiff:
         return self.layout.compressed
 
     @property
-    def profile(self) -> bytes | None:
+    def profile(self) -> bytes | icc.Profile | None:
         return as_bytes(self.tags.get(tiff.ICC)) or None
 
     @property
@@ -368,7 +335,7 @@ class PlainTiff(DeepTiff):
         return super().has_alpha and self.image.has_transparency_data
 
     @property
-    def profile(self) -> bytes | None:
+    def profile(self) -> bytes | icc.Profile | None:
         return None if self.image.mode in ("CMYK", "LAB") else super().profile  # those have it applied already
 
     def decode(self) -> Decoded:
@@ -378,3 +345,8 @@ class PlainTiff(DeepTiff):
             decoded = replace(decoded, pixels=scaled(decoded.pixels, self.layout.top))
         alpha = decoded.alpha if self.has_alpha else None
         return replace(decoded, alpha=alpha, notes=[*decoded.notes, *self.layout.notes])
+
+    def metadata(self) -> Metadata:
+        metadata = super().metadata()
+        is_turned = self.layout.orientation != self.orientation  # by Pillow
+        return transposed(metadata) if is_turned and self.layout.orientation >= 5 else metadata

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vintage_colorizer.photo import xmp as packets
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 
 ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+INCH, INCHES = 2, {2: 1.0, 3: 2.54}  # by unit: the inch, the centimeter
+NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 IPTC_RESOURCE = 1028
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of its box in a JPEG 2000
@@ -49,14 +54,15 @@ def metadata_of(image: Image.Image, format: str) -> Metadata:
     """All that Pillow found beside the pixels of a loaded picture; TIFF has its own way, in `tiff`."""
     segments = [body for _, body in getattr(image, "applist", [])]
     text = getattr(image, "text", {}) if format == "PNG" else {}
+    exif = exif_block(image.info)
     return Metadata(
-        exif=exif_block(image.info),
+        exif=exif,
         xmp=xmp_packet(image.info),
         xmp_extensions=tuple(body for body in segments if body.startswith(XMP_EXTENSION)),
         photoshop=b"".join(body[14:] for body in segments if body.startswith(b"Photoshop 3.0\0")),
         text={key: str(value) for key, value in text.items() if not _is_block(key)},
         comment=as_bytes(image.info.get("comment")),
-        dpi=_dpi(image.info),
+        dpi=_dpi(image.info, format) or resolution(exif),
     )
 
 
@@ -89,14 +95,28 @@ def _is_block(key: str) -> bool:
     return key == "XML:com.adobe.xmp" or key.startswith("Raw profile type ")
 
 
-def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
-    if "jfif" in info and info.get("jfif_unit") not in (1, 2):
+def _dpi(info: dict[Any, Any], format: str) -> tuple[float, float] | None:
+    """The resolution outside of EXIF; of a JPEG without units Pillow would say 72, which nobody did."""
+    if format == "JPEG" and info.get("jfif_unit") not in (1, 2):
         return None
     try:
         x, y = (float(value) for value in info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError):
         return None
+    return sane_dpi(x, y)
+
+
+def sane_dpi(x: float, y: float) -> tuple[float, float] | None:
+    """A resolution in pixels to the inch; None where it cannot be meant."""
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
+
+
+def transposed(metadata: Metadata) -> Metadata:
+    """The metadata of a picture whose rows have become columns: its resolutions are swapped."""
+    if metadata.dpi is None or metadata.dpi[0] == metadata.dpi[1]:
+        return metadata
+    dpi, exif = metadata.dpi[::-1], metadata.exif
+    return replace(metadata, dpi=dpi, exif=with_resolution(exif, dpi) if resolution(exif) else exif)
 
 
 def stripped(metadata: Metadata) -> Metadata:
@@ -217,6 +237,52 @@ def _patch(block: bytearray, order: str, offset: int, values: dict[int, int]) ->
             code = "H" if entry.kind == 3 else "I"
             struct.pack_into(order + code, block, entry.value_at, values[entry.tag])
     return before
+
+
+def resolution(exif: bytes) -> tuple[float, float] | None:
+    """Horizontal and vertical pixels to the inch that an EXIF block says, if any."""
+    try:
+        order = _byte_order(exif)
+        entries = {entry.tag: entry for entry in _entries(exif, order, _first_directory(exif, order))}
+        unit = _integer(exif, order, entries[RESOLUTION_UNIT]) if RESOLUTION_UNIT in entries else INCH
+        numbers = [_rational(exif, order, entries[tag]) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+        return sane_dpi(*(number * INCHES[unit or 0] for number in numbers))
+    except (ValueError, KeyError, ZeroDivisionError, struct.error):
+        return None
+
+
+def _rational(exif: bytes, order: str, entry: _Entry) -> float:
+    if entry.kind != 5 or entry.count != 1:
+        raise ValueError("not a rational number")
+    (at,) = struct.unpack_from(order + "I", exif, entry.value_at)
+    above, below = struct.unpack_from(order + "II", exif, at)
+    return float(above / below)
+
+
+def with_resolution(exif: bytes, dpi: tuple[float, float] | None) -> bytes:
+    """An EXIF block (sound, or empty) that says the resolution `dpi`.
+
+    Its first directory is written anew behind all else, so that everything keeps its place.
+    """
+    said = resolution(exif)
+    if dpi is None or (said and np.allclose(said, dpi, rtol=0.01)):
+        return exif
+    block = exif or NO_EXIF
+    order = _byte_order(block)
+    first = _first_directory(block, order)
+    ours = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
+    entries = list(_entries(block, order, first))
+    kept = {e.tag: block[e.value_at - 8 : e.value_at + 4] for e in entries if e.tag not in ours}
+    (following,) = struct.unpack_from(order + "I", block, first + 2 + 12 * len(entries))
+    block += bytes(len(block) % 2)
+    numbers = len(block) + 2 + 12 * (len(kept) + 3) + 4
+    kept[X_RESOLUTION] = struct.pack(order + "HHII", X_RESOLUTION, 5, 1, numbers)
+    kept[Y_RESOLUTION] = struct.pack(order + "HHII", Y_RESOLUTION, 5, 1, numbers + 8)
+    kept[RESOLUTION_UNIT] = struct.pack(order + "HHIHxx", RESOLUTION_UNIT, 3, 1, INCH)
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept[tag] for tag in sorted(kept))
+    values = b"".join(struct.pack(order + "II", round(number * 100), 100) for number in dpi)
+    head = block[:4] + struct.pack(order + "I", len(block))
+    return head + block[8:] + directory + struct.pack(order + "I", following) + values
 
 
 # --- Photoshop resources and IPTC -----------------------------------------------------------------------

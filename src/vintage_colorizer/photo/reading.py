@@ -26,9 +26,10 @@ from vintage_colorizer.options import MAX_MEGAPIXELS
 from vintage_colorizer.photo import icc, tiff
 from vintage_colorizer.photo.formats import SNIFFED_BYTES, open_image, sniff
 from vintage_colorizer.photo.jpegs import Jpeg, Jpeg2000, JpegFrame, RareJpeg
-from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, Png, WebP
-from vintage_colorizer.photo.metadata import checked, upright
+from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, WebP
+from vintage_colorizer.photo.metadata import checked, transposed, upright
 from vintage_colorizer.photo.picture import Header, Origin, Photo
+from vintage_colorizer.photo.png import Png
 from vintage_colorizer.photo.xmp import fingerprint
 
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
@@ -66,6 +67,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
         pixels = _to_known_range(decoded.pixels, notes)
         metadata, dropped = checked(picture.metadata())
         metadata = replace(metadata, exif=upright(metadata.exif, turn >= 5))
+        metadata = transposed(metadata) if turn >= 5 else metadata
         converted, note = icc.to_srgb(pixels, picture.profile)
         on_grid = converted is pixels and _keeps_grid(turn, *picture.size)
         notes += [*([note] if note else []), *dropped, *([SEVERAL] if picture.has_several else [])]

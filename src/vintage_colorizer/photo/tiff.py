@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
@@ -25,12 +26,18 @@ from vintage_colorizer.errors import OutputError, UnreadableError, UnsupportedEr
 from vintage_colorizer.photo.formats import decoding, quiet_pillow, raw_message
 from vintage_colorizer.photo.metadata import (
     EXIF_IFD,
+    INCH,
+    INCHES,
     IPTC_RESOURCE,
     ORIENTATION,
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
     Metadata,
     as_bytes,
     pack_resources,
     resources,
+    sane_dpi,
     xmp_packet,
 )
 
@@ -361,12 +368,21 @@ def _hide_orientation(data: bytearray) -> None:
 
 
 def metadata_of(file: IO[bytes], tags: Directories) -> Metadata:
-    """All that a TIFF carries beside its pixels."""
+    """All that a TIFF carries beside its pixels, the resolution as it is for the pixels as stored."""
     return Metadata(
+        dpi=_dpi(tags),
         exif=_exif_of(file, tags.page),
         xmp=xmp_packet({"xmp": tags.get(XMP)}),
         photoshop=pack_resources(as_bytes(tags.get(PHOTOSHOP)), as_bytes(tags.get(IPTC))),
     )
+
+
+def _dpi(tags: Directories) -> tuple[float, float] | None:
+    try:
+        inches = INCHES[tags.get(RESOLUTION_UNIT, INCH)]
+        return sane_dpi(*(float(tags.get(tag)) * inches for tag in (X_RESOLUTION, Y_RESOLUTION)))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
 
 
 def _exif_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> bytes:
@@ -462,8 +478,9 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> No
     for tag, value in _descriptive(metadata.exif):
         tags[tag] = value
     if metadata.dpi:
-        tags[282], tags[283] = (IFDRational(round(d * 100), 100) for d in metadata.dpi)
-        tags[296] = 2
+        numbers = [IFDRational(Fraction(d).limit_denominator(1000)) for d in metadata.dpi]
+        tags[X_RESOLUTION], tags[Y_RESOLUTION] = numbers
+        tags[RESOLUTION_UNIT] = INCH
     for tag, data in (
         (XMP, metadata.xmp),
         (PHOTOSHOP, metadata.photoshop),
