@@ -88,6 +88,17 @@ def test_a_jpeg_cut_short_is_colored_as_far_as_it_goes(mode: str) -> None:
         read_photo(sound[: len(sound) * 4 // 10])
 
 
+def test_rows_left_blank_without_a_word_are_noted() -> None:
+    sound = bad_files.encoded(bad_files.rgb(160, 240), "JPEG", quality=90)
+    photo = read_photo(sound[: len(sound) * 8 // 10] + sound[-2:])  # an end, but too early
+    (note,) = photo.notes
+    blank = int(note.split("the last ")[1].split()[0])
+    assert note.endswith("of its 240 rows are blank: the file may be damaged")
+    assert (photo.pixels[-blank:] == 128).all() and (photo.pixels[-blank - 1] != 128).any()
+    for whole in (np.full((24, 40), 128, np.uint8), bad_files.grey()):
+        assert read_photo(bad_files.encoded(whole, "JPEG")).notes == ()
+
+
 STRAY = {
     "table": segment(0xC4, bytes(1) + b"\xff" * 16),
     "frame": segment(0xC2, bytes(15)),

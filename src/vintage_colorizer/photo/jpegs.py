@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 END_OF_JPEG = b"\xff\xd9"
 STRAY_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # all but restarts and the byte 255 itself
 START_OF_SCAN = 0xDA
+BLOCK = 8
 BLANK = 128  # what the decoder of a JPEG puts where the file has nothing
 START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 CODESTREAM_SOUGHT = 1 << 20  # bytes; boxes with metadata may lie before it
@@ -46,7 +47,7 @@ class Jpeg(Plain):
     def decode(self) -> Decoded:
         with decoding(self.name):
             try:
-                return decoded_image(self.image)
+                return _with_blank_rows_noted(decoded_image(self.image))
             except OSError as error:
                 return self._as_far_as_it_goes(
                     "the file is " + ("cut short" if "truncated" in str(error) else "damaged")
@@ -74,8 +75,20 @@ class Jpeg(Plain):
         return luma_table(tuple(table), on_grid, transposed) if table else None
 
 
+def _with_blank_rows_noted(decoded: Decoded) -> Decoded:
+    """Decoders say nothing when the pixels of a damaged file are used up too early; they leave the rest blank."""
+    height = len(decoded.pixels)
+    blank = height - _last_row(decoded.pixels)
+    if not BLOCK <= blank < height:
+        return decoded
+    note = f"the last {blank} of its {height} rows are blank: the file may be damaged"
+    return replace(decoded, notes=[*decoded.notes, note])
+
+
 def _last_row(pixels: Pixels) -> int:
     """The number of rows above those that a decoder of JPEG left blank."""
+    if (pixels[-1] != BLANK).any():
+        return len(pixels)
     blank = (pixels == BLANK).reshape(len(pixels), -1).all(axis=1)
     return len(pixels) - int(np.argmin(blank[::-1])) if not blank.all() else 0
 
