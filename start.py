@@ -1,7 +1,7 @@
 """Set up once, then color a photo or run the tests. Needs nothing but Python.
 
     python3 start.py photo [PICTURE ...] [options]   color pictures; with none given, a demo picture
-    python3 start.py test [--full] [pytest options]  ruff, mypy and the tests; --full adds the slow ones
+    python3 start.py test [--full] [pytest options]  every check and test; --full adds the slow tests
 
 The first run makes a virtual environment, .venv, beside this file and installs the package there.
 Later runs need no network.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
+PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"  # written last, so that an interrupted set-up is done again
 PROGRAMS = VENV / ("Scripts" if os.name == "nt" else "bin")
@@ -38,16 +39,17 @@ def main(arguments: list[str]) -> int:
 
 def photo(arguments: list[str]) -> int:
     """Color the pictures given, or the demo picture."""
-    set_up(extras=[])
+    set_up(extras=[], groups=[])
     options_only = all(argument.startswith("-") and argument != "-" for argument in arguments)
     return run(PROGRAMS / "vintage-colorizer", "photo", *(["--demo"] if options_only else []), *arguments)
 
 
 def test(arguments: list[str]) -> int:
     """Run every check, even if an earlier one fails; return the first failure's exit code."""
-    set_up(extras=["test", "train", "web", "ray"])
+    set_up(extras=["ray", "train", "web"], groups=["build", "docs", "test"])
     os.chdir(ROOT)
-    get_browser()
+    if not shutil.which("chromedriver"):
+        print("The tests of the page are skipped: install Chromium and its chromedriver for them.", file=sys.stderr)
     selection = [] if "--full" in arguments else ["-m", "not slow"]
     chosen = [argument for argument in arguments if argument != "--full"]
     checks = {
@@ -57,6 +59,13 @@ def test(arguments: list[str]) -> int:
         "import-linter": ["lint-imports"],
         "pytest": ["pytest", *selection, *chosen],
     }
+    if not chosen:  # all tests: what they reach is measured
+        checks |= {
+            "pytest": ["coverage", "run", "-m", *checks["pytest"]],
+            "coverage combine": ["coverage", "combine", "--quiet"],
+            "coverage": ["coverage", "report"],
+            "mkdocs": ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(VENV / "site")],
+        }
     codes = {name: run(PROGRAMS / check[0], *check[1:]) for name, check in checks.items()}
     failed = [name for name, code in codes.items() if code]
     if failed:
@@ -64,25 +73,18 @@ def test(arguments: list[str]) -> int:
     return codes[failed[0]] if failed else 0
 
 
-def get_browser() -> None:
-    """Install the browser that tests the page, where that is possible; its tests skip without it."""
-    if shutil.which("chromedriver") or not shutil.which("apt-get") or os.geteuid() != 0:
-        return
-    print("Installing Chromium for the tests of the page ...", file=sys.stderr, flush=True)
-    if run("apt-get", "-qq", "update") == 0:
-        run("apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium", "chromium-driver")
-
-
-def set_up(extras: list[str]) -> None:
+def set_up(extras: list[str], groups: list[str]) -> None:
     """Make the virtual environment and install the package, unless that is done."""
     wanted: dict[str, Any] = {
         "folder": str(ROOT),  # a virtual environment does not survive being moved
-        "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        "packages": [hashlib.sha256(file.read_bytes()).hexdigest() for file in (PROJECT, LOCK)],
         "extras": sorted(extras),
+        "groups": sorted(groups),
     }
     installed = read_stamp()
     if installed.get("folder") == wanted["folder"]:
-        wanted["extras"] = sorted({*extras, *installed["extras"]})
+        for kind in ("extras", "groups"):
+            wanted[kind] = sorted({*wanted[kind], *installed.get(kind, [])})
         if installed == wanted:
             return
     else:
@@ -90,7 +92,11 @@ def set_up(extras: list[str]) -> None:
     size = "several GB, PyTorch among them" if "train" in wanted["extras"] else "about 150 MB"
     print(f"Setting up .venv, once (it downloads {size}) ...", file=sys.stderr, flush=True)
     target = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
-    if run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--editable", target) != 0:
+    asked = [word for group in wanted["groups"] for word in ("--group", f"{PROJECT}:{group}")]
+    install = (PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    newest = run(*install, "pip>=25.1") if asked else 0  # the pip that Python brings may not know groups yet
+    versions: list[str | Path] = ["--constraint", LOCK] if asked else []  # tests run with what they were tried with
+    if newest != 0 or run(*install, *asked, *versions, "--editable", target) != 0:
         sys.exit("The packages could not be installed; see above, check the network and run this again.")
     STAMP.write_text(json.dumps(wanted), encoding="utf-8")
 

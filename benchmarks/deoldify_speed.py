@@ -7,6 +7,9 @@ with everything in it; seconds are those of the network, the best of the rounds,
 
     python benchmarks/deoldify_speed.py [--looks artistic stable] [--factors 10 21 35] [--rounds 2]
 
+Each measurement is printed on standard error when it is made, the comparison of a render factor on standard output. The
+networks are exported once, about a minute each, and kept in the user's cache until the code that makes them changes.
+
 "onnx plain" is the folded network as it is, "onnx" what `weights import` writes: its large convolutions in tiles. A
 mode's picture is compared with the original's after both got the photo's luma: the share of pixels within one level.
 """
@@ -14,20 +17,24 @@ mode's picture is compared with the original's after both got the photo's luma: 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+SOURCES = Path(__file__).parent.parent / "src" / "vintage_colorizer" / "networks"
 THREADS = 2
 MODES = ("original", "onnx plain", "onnx", "torch", "torch bfloat16")
 
@@ -46,12 +53,35 @@ class Measured(NamedTuple):
 def main() -> None:
     """Print one line for each look, render factor and mode."""
     arguments = parse()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["VINTAGE_COLORIZER_HOME"] = str(folder)
-        for look in arguments.looks:
-            in_own_process(prepare, look)
-            for factor in arguments.factors:
-                compare(look, factor, arguments.rounds)
+    for look in arguments.looks:
+        os.environ["VINTAGE_COLORIZER_HOME"] = str(exported(look))
+        for factor in arguments.factors:
+            compare(look, factor, arguments.rounds)
+
+
+def exported(look: str) -> Path:
+    """The folder with a look's networks, exported now if they are not there yet."""
+    code = hashlib.sha256(str(version("torch")).encode())
+    for path in sorted(SOURCES.rglob("*.py")):
+        code.update(path.read_bytes())
+    folder = user_cache_path("vintage-colorizer") / "benchmarks" / code.hexdigest()[:16] / look
+    if folder.exists():
+        return folder
+    tell(f"Exporting {look} into {folder}, once; this takes a minute or two ...")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as started:
+        os.environ["VINTAGE_COLORIZER_HOME"] = started
+        begun = time.perf_counter()
+        in_own_process(prepare, look)
+        os.rename(started, folder)
+        Path(started).mkdir()  # for the context manager to remove
+    tell(f"Exported in {time.perf_counter() - begun:.0f} s.")
+    return folder
+
+
+def tell(line: str) -> None:
+    """Say at once how far it is."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -66,9 +96,11 @@ def parse() -> argparse.Namespace:
 def compare(look: str, factor: int, rounds: int) -> None:
     """Measure all modes in turns and print them against the original."""
     runs: dict[str, list[Measured]] = {mode: [] for mode in MODES}
-    for _ in range(rounds):
+    for number in range(rounds):
         for mode in MODES:
             runs[mode].append(in_own_process(measure, look, factor, mode))
+            seconds = runs[mode][-1].seconds
+            tell(f"{look} render factor {factor}, round {number + 1} of {rounds}, {mode}: {seconds:.2f} s")
     original = runs["original"]
     for mode, measured in runs.items():
         seconds = min(run.seconds for run in measured)
@@ -172,7 +204,7 @@ def original(look: str) -> Any:
 
 def engine(look: str, mode: str) -> Any:
     """One of our engines; bfloat16 is PyTorch's autocast around the torch engine's network."""
-    from vintage_colorizer import Colorizer
+    from vintage_colorizer import Colorizer, PhotoOptions
     from vintage_colorizer.files import sha256_of
     from vintage_colorizer.networks import weights
     from vintage_colorizer.networks.engines import OnnxEngine
@@ -182,7 +214,8 @@ def engine(look: str, mode: str) -> Any:
         tensors = weights.home() / f"deoldify-{look}.safetensors"
         return OnnxEngine(path, sha256=sha256_of(path), tensors=tensors, device="cpu", threads=THREADS).chroma
     kind = mode.split()[0]
-    loaded: Any = Colorizer(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS).engine()
+    options = PhotoOptions.of(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS)
+    loaded: Any = Colorizer(options).engine()
     if mode != "torch bfloat16":
         return loaded.chroma
 

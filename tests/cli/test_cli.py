@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from support import bad_files
+from vintage_colorizer.cli.doctor import both_runtimes
 from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.version import __version__
 
@@ -210,6 +211,15 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_quiet_says_nothing_on_success(photo_file: Path) -> None:
     result = run("photo", photo_file, "--quiet", cwd=photo_file.parent)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+def test_doctor_sees_two_runtimes_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not both_runtimes()
+    found = tmp_path / "onnxruntime_gpu-1.30.0.dist-info"
+    found.mkdir()
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.30.0\n")
+    assert both_runtimes()
 
 
 def test_version_doctor_and_list(tmp_path: Path) -> None:

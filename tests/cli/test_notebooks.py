@@ -86,4 +86,6 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", hidden, "notebook", "--folder", str(tmp_path / "x")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert not (tmp_path / "x").exists() and done.returncode != 0
+    assert not (tmp_path / "x").exists() and done.returncode == 3
+    assert 'pip install "vintage-colorizer[notebook]"' in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -50,3 +50,14 @@ def test_intervals_cover_the_truth() -> None:
         assert found is not None
         inside += found.low <= 1 <= found.high
     assert 0.88 <= inside / 200 <= 0.99
+
+
+def test_a_curve_is_read_off_between_its_points() -> None:
+    draws = Bootstrap(4, 200, seed=1)
+    ones = np.ones(4)
+    x = [(0.8 * ones, ones), (0.2 * ones, ones), (0.5 * ones, ones)]  # in any order
+    y = [(np.array([1.0, 1.2, 0.8, 1.0]), ones), (3 * ones, ones), (2 * ones, ones)]
+    found = draws.read_off(x, y, 0.65)
+    assert found is not None and found.value == pytest.approx(1.5)
+    assert found.low < 1.5 < found.high
+    assert draws.read_off(x, y, 0.9) is None and draws.read_off(x, y, 0.1) is None

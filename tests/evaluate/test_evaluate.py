@@ -98,6 +98,21 @@ def test_vividness_trades_error_for_color(evaluation: Evaluation) -> None:
     assert value("0", "seconds") > 0
 
 
+def test_rows_that_differ_in_vividness_make_a_curve(evaluation: Evaluation) -> None:
+    pale, bold = (evaluation.table[f"compact stable v={v}"] for v in (0, 1))
+    shares, gains = ([row[name].value for row in (pale, bold)] for name in ("share", "gain"))  # type: ignore[union-attr]
+    (name, curve), *others = evaluation.curves.items()
+    assert name == "compact stable" and not others
+    for percent in (50, 75, 90):
+        found = curve[f"gain_at_{percent}"]
+        if not shares[0] <= percent <= shares[1]:
+            assert found is None
+            continue
+        assert found is not None
+        assert found.value == pytest.approx(np.interp(percent, shares, gains))
+    assert any(curve.values())
+
+
 def test_what_cannot_be_evaluated_is_named(evaluation: Evaluation) -> None:
     found = {Path(one.label).name: one for one in evaluation.left_out}
     assert set(found) == {"broken.jpg", "grey.png"}

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from vintage_colorizer.networks.architectures.winograd import CHUNK, Map, convolve, transform, transforms  # noqa: E402
@@ -20,6 +20,11 @@ def fresh_compiler() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch._dynamo.reset()
+
+
+def assert_near(ours: Tensor, exact: Tensor) -> None:
+    """Equal but for 1,000 roundings at the scale of the largest value: tiles of 4 x 4 cost about 100 in float32."""
+    assert float((ours - exact).abs().max()) <= 1000 * 2.0**-24 * float(exact.abs().max())
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -53,7 +58,7 @@ def test_a_map_convolved(count: int, height: int, width: int, bias: bool) -> Non
     planes = torch.randn(count, 5, height, width)
     with torch.inference_mode():
         ours = convolve(Map.of(planes, (count, height, width)), transform(conv))
-        assert torch.allclose(ours.planes(), F.relu(conv(planes)), atol=1e-5)
+        assert_near(ours.planes(), F.relu(conv(planes)))
     assert not ours.rows[-1].any()
 
 
@@ -69,5 +74,5 @@ def test_a_batch_norm_in_front_and_the_channel_of_ones() -> None:
         expected = F.relu(second(norm.eval()(F.relu(first(planes)))))
         middle = convolve(Map.of(planes, (2, 8, 12)), transform(first, ones=True))
         ours = convolve(middle, transform(second, norm)).planes()
-    assert torch.allclose(middle.planes()[:, -1], torch.ones(2, 8, 12), atol=1e-5)
-    assert torch.allclose(ours, expected, atol=1e-4)
+    assert_near(middle.planes()[:, -1], torch.ones(2, 8, 12))
+    assert_near(ours, expected)

@@ -12,7 +12,7 @@ from vintage_colorizer.training.recipe import Augment, Degrade
 
 CPU = torch.device("cpu")
 STILL = Augment(flip=0, warp=0, rotate=0, zoom=1, brightness=0, contrast=1, chance=0)
-OLD = Degrade(*[0.6] * 9)
+OLD = Degrade(**dict.fromkeys(Degrade.model_fields, 0.6))
 
 
 def dice(numbers: list[int], epoch: int = 0) -> Dice:
@@ -56,7 +56,7 @@ def test_another_epoch_changes_a_photo_differently(photos: Tensor) -> None:
     assert float((first - second).abs().mean()) > 0.02
 
 
-@pytest.mark.parametrize("effect", Degrade.__dataclass_fields__)
+@pytest.mark.parametrize("effect", Degrade.model_fields)
 def test_every_effect_changes_the_photo_and_stays_in_range(effect: str, photos: Tensor) -> None:
     clean = photos[..., :64, :64]
     plain = color(clean, dice([*range(6)]), Degrade())

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,15 +22,15 @@ from vintage_colorizer.errors import (
     DiskFullError,
     EngineError,
     InputError,
+    MissingError,
     OptionError,
     OutputExistsError,
 )
 from vintage_colorizer.evaluate.metrics import psnr
 from vintage_colorizer.training.feed import make_order
-from vintage_colorizer.training.generators import build_painter
 from vintage_colorizer.training.launch import launch
-from vintage_colorizer.training.nogan import NoGan, next_turn, one_cycle, plan, spread_rates, train
-from vintage_colorizer.training.recipe import load_recipe
+from vintage_colorizer.training.nogan import NoGan, train
+from vintage_colorizer.training.recipe import Recipe, load_recipe
 from vintage_colorizer.training.runs import Run
 
 # Every phase in a step or two: the same code as any run, on a network with random weights.
@@ -66,19 +65,40 @@ class Stopped(Exception):
     """The run was cut off."""
 
 
-def go(photos: Path, out: Path, *overrides: str, resume: bool = False, stop_at: int | None = None) -> NoGan:
-    """Run all phases, or up to the `stop_at`-th step, counted over all phases, as if killed there."""
-    recipe = load_recipe("tiny", [*SHORT, *overrides])
-    training = NoGan(recipe, str(photos), Run(out, recipe, resume, writes=True), launch(recipe.run))
-    if stop_at is not None:
-        steps, end_step = iter(range(1, 10**6)), training._end_step
+class Watched(Run):
+    """A run that calls `seen` with the number of each step, counted over all phases, before the step is saved."""
 
-        def counted(*about: Any) -> None:
-            end_step(*about)
-            if next(steps) == stop_at:
-                raise Stopped
+    def __init__(self, out: Path, recipe: Recipe, resume: bool, seen: Callable[[int], None]) -> None:
+        super().__init__(out, recipe, resume, writes=True)
+        self.seen, self.steps = seen, 0
 
-        training._end_step = counted  # type: ignore[method-assign, assignment]
+    def record(self, tag: str, step: int, figures: Mapping[str, float]) -> None:
+        super().record(tag, step, figures)
+        if "held-out" not in tag:
+            self.steps += 1
+            self.seen(self.steps)
+
+
+def build(
+    photos: Path,
+    out: Path,
+    *overrides: str,
+    recipe: str = "tiny",
+    resume: bool = False,
+    seen: Callable[[int], None] = lambda step: None,
+) -> NoGan:
+    settings = load_recipe(recipe, [*SHORT, *overrides])
+    return NoGan(settings, str(photos), Watched(out, settings, resume, seen), launch(settings.run))
+
+
+def go(photos: Path, out: Path, *overrides: str, resume: bool = False, stop_in: int | None = None) -> NoGan:
+    """Run all phases; or stop as if killed in the `stop_in`-th step, counted over all phases."""
+
+    def stop(step: int) -> None:
+        if step == stop_in:
+            raise Stopped
+
+    training = build(photos, out, *overrides, resume=resume, seen=stop)
     training.go()
     training.run.close()
     return training
@@ -94,47 +114,6 @@ def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> NoGan:
 
 
 # ---- Golden values ----------------------------------------------------------------------------------------
-
-
-def test_one_cycle_climbs_and_falls() -> None:
-    assert list(one_cycle(0, 100, 0.3)) == [pytest.approx(0.04), pytest.approx(0.95)]
-    assert list(one_cycle(15, 100, 0.3)) == [pytest.approx(0.52), pytest.approx(0.90)]
-    assert list(one_cycle(30, 100, 0.3)) == [pytest.approx(1.0), pytest.approx(0.85)]
-    assert list(one_cycle(65, 100, 0.3)) == [pytest.approx(0.5, abs=1e-3), pytest.approx(0.90)]
-    assert one_cycle(99, 100, 0.3)[0] < 1e-3
-
-
-def test_a_tiny_rise_is_a_single_low_step() -> None:
-    assert list(one_cycle(0, 50, 1e-8)) == [pytest.approx(0.04), pytest.approx(0.95)]
-    assert list(one_cycle(1, 50, 1e-8)) == [pytest.approx(1.0), pytest.approx(0.85)]
-    assert one_cycle(26, 50, 1e-8)[0] == pytest.approx((1 + math.cos(math.pi * 25 / 50)) / 2, abs=1e-5)
-
-
-def test_rates_are_spread_over_the_groups() -> None:
-    assert spread_rates((1e-4, 1e-4, 1e-3)) == [1e-4, 1e-4, 1e-3]
-    assert spread_rates((3e-7, 3e-4)) == [3e-7, pytest.approx(9.4868e-6, rel=1e-4), 3e-4]
-    with pytest.raises(OptionError, match="not 1"):
-        spread_rates((1e-3,))
-
-
-def test_the_switch_waits_for_the_critic_and_gives_the_generator_one_step() -> None:
-    turn, turns = "critic", []
-    for loss in (0.9, 0.7, 0.64, 0.1, 0.66, 0.65, 0.5):
-        turns.append(turn)
-        turn = next_turn(turn, loss, 0.65)
-    assert turns == ["critic", "critic", "critic", "generator", "critic", "critic", "critic"]
-    assert turn == "generator"
-
-
-def test_the_plan_of_the_originals_artistic() -> None:
-    stages = [stage.name for stage in plan(load_recipe("artistic"))]
-    assert stages[:8] == [
-        *("pretrain-1", "pretrain-2", "pretrain-3", "pretrain-4"),
-        *("generate-1", "critic-1.1", "critic-1.2", "gan-1"),
-    ]
-    assert stages[8:11] == ["generate-2", "critic-2.2", "gan-2"]
-    assert stages[-1] == "gan-6"
-    assert [stage.kind for stage in plan(load_recipe("compact-stable"))] == ["pretrain", "pretrain"]
 
 
 def test_an_order_passes_over_all_photos() -> None:
@@ -167,32 +146,28 @@ def test_all_phases_run_and_leave_their_traces(finished: NoGan) -> None:
     assert list((out / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("stop_at", [2, 5, 8, 13], ids=["pretrain", "unfrozen", "critic", "gan"])
-def test_a_run_cut_off_anywhere_goes_on_bit_equal(stop_at: int, photos: Path, finished: NoGan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop_in", [3, 6, 9, 14], ids=["pretrain", "unfrozen", "critic", "gan"])
+def test_a_run_cut_off_anywhere_goes_on_bit_equal(stop_in: int, photos: Path, finished: NoGan, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        go(photos, tmp_path / "run", "run.checkpoint_every=1000", stop_at=stop_at)
+        go(photos, tmp_path / "run", "run.checkpoint_every=1000", stop_in=stop_in)
     # A checkpoint in the middle of a stage is what a run with frequent ones leaves.
     with pytest.raises(Stopped):
-        go(photos, tmp_path / "often", "run.checkpoint_every=1", stop_at=stop_at)
+        go(photos, tmp_path / "often", "run.checkpoint_every=1", stop_in=stop_in)
     resumed = go(photos, tmp_path / "often", "run.checkpoint_every=1", resume=True)
     from_stage = go(photos, tmp_path / "run", "run.checkpoint_every=1000", resume=True)
     for again in (resumed, from_stage):
         for key, value in weights(finished).items():
             assert torch.equal(weights(again)[key], value), key
-    assert resumed.figures == finished.figures
+    assert resumed.state.figures == finished.state.figures
 
 
 def test_an_interrupt_saves_the_step_it_came_in(photos: Path, finished: NoGan, tmp_path: Path) -> None:
-    recipe = load_recipe("tiny", [*SHORT, "run.checkpoint_every=1000"])
-    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
-    descend = training._descend
 
-    def interrupted(*about: Any) -> None:
-        if (training.stage, training.step) == (1, 1):
+    def interrupt(step: int) -> None:
+        if step == 5:  # the second of the second stage
             os.kill(os.getpid(), signal.SIGINT)
-        descend(*about)
 
-    training._descend = interrupted  # type: ignore[method-assign, assignment]
+    training = build(photos, tmp_path / "run", "run.checkpoint_every=1000", seen=interrupt)
     with pytest.raises(KeyboardInterrupt):
         training.go()
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
@@ -206,7 +181,7 @@ def test_consistency_and_held_out_photos_during_pretraining(photos: Path, tmp_pa
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     judged = [line["step"] for line in lines if line["tag"] == "pretrain-1/held-out"]
     assert judged == [2, 3]
-    assert list(training.figures) == ["pretrain-1", "pretrain-2"]
+    assert list(training.state.figures) == ["pretrain-1", "pretrain-2"]
 
 
 def test_every_measured_generator_can_be_kept(photos: Path, tmp_path: Path) -> None:
@@ -227,7 +202,7 @@ def test_anchors_steer_the_gan_phase(photos: Path, tmp_path: Path, anchor: str) 
     free, held = tmp_path / "free", tmp_path / "held"
     for out, more in ((free, ()), (held, (anchor,))):
         with pytest.raises(Stopped):
-            go(photos, out, *common, *more, stop_at=2)  # the critic's turn, then the generator's
+            go(photos, out, *common, *more, stop_in=3)  # the critic's turn, then the generator's
     first, second = (torch.load(out / "last.pt", weights_only=True) for out in (free, held))
     assert all(torch.equal(first["critic"][key], value) for key, value in second["critic"].items())
     assert not torch.equal(first["generator"]["head.weight"], second["generator"]["head.weight"])
@@ -235,30 +210,32 @@ def test_anchors_steer_the_gan_phase(photos: Path, tmp_path: Path, anchor: str) 
 
 def test_the_gan_phase_trains_only_the_decoder_and_batch_norm(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        go(photos, tmp_path / "run", "pretrain=[]", "critic.phases=[]", "gan.rate=1e-3", stop_at=4)
-    before = NoGan(
-        recipe := load_recipe("tiny", [*SHORT, "pretrain=[]"]),
-        str(photos),
-        Run(tmp_path / "fresh", recipe, False, writes=True),
-        launch(recipe.run),
-    ).generator.network.state_dict()
+        go(
+            photos,
+            tmp_path / "run",
+            "pretrain=[]",
+            "critic.phases=[]",
+            "gan.rate=1e-3",
+            "run.checkpoint_every=1",
+            stop_in=5,
+        )
+    before = build(photos, tmp_path / "fresh", "pretrain=[]").generator.network.state_dict()
     after = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["generator"]
-    assert torch.equal(after["encoder.conv_stem.weight"], before["encoder.conv_stem.weight"])
+    changed = {key for key in after if not torch.equal(after[key], before[key])}
+    encoder = {key for key in changed if key.startswith("encoder.")}
+    assert "head.weight" in changed and "steps.0.deep.weight" in changed
+    assert encoder and all(".bn" in key for key in encoder)
 
 
 @pytest.mark.parametrize("every", [1, 1000], ids=["at-a-checkpoint", "in-the-loss"])
 def test_what_is_no_number_stops_with_the_last_state_kept(photos: Path, tmp_path: Path, every: int) -> None:
-    recipe = load_recipe("tiny", [*SHORT, f"run.checkpoint_every={every}"])
-    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
-    end_step = training._end_step
 
-    def poison(*about: Any) -> None:
-        if training.stage == 1:
+    def poison(step: int) -> None:
+        if step == 4:  # the first of the second stage
             with torch.no_grad():
                 next(training.generator.parameters()).fill_(torch.nan)
-        end_step(*about)
 
-    training._end_step = poison  # type: ignore[method-assign, assignment]
+    training = build(photos, tmp_path / "run", f"run.checkpoint_every={every}", seen=poison)
     with pytest.raises(EngineError, match=r"not a number.*last\.pt"):
         training.go()
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
@@ -334,7 +311,7 @@ training = nogan.NoGan(recipe, photos, Run(Path(out), recipe, False, fabric.is_g
 for module in training.critic.modules():
     if isinstance(module, torch.nn.Dropout2d):
         module.p = 0.0  # what is dropped depends on the process
-training._keep_best = lambda *_: None  # compare the last step's generator
+training.judge.keep_best = lambda *_: None  # compare the last step's generator
 training.go()
 training.run.close()
 fabric.barrier()
@@ -391,38 +368,14 @@ def test_torchrun_starts_the_processes(photos: Path, tmp_path: Path) -> None:
     assert steps and len(steps) == len(set(steps))  # one process writes; a step takes a part of the batch from both
 
 
-BARE = """
-import sys
-for name in ("av", "cv2", "matplotlib", "onnx", "onnxruntime", "onnxscript", "pydantic", "tensorboard", "typer"):
-    sys.modules[name] = None
-from vintage_colorizer.errors import MissingError
-from vintage_colorizer.training.nogan import train
-
-try:
-    train("tiny", sys.argv[1], sys.argv[2], overrides=sys.argv[3:])
-except MissingError as error:
-    print(error)
-"""
-
-
-def test_a_bare_machine_trains_and_says_what_it_cannot_write(photos: Path, tmp_path: Path) -> None:
-    script = tmp_path / "bare.py"
-    script.write_text(BARE)
-    source = Path(__file__).parents[2] / "src"
-    done = subprocess.run(
-        [sys.executable, str(script), str(photos), str(tmp_path / "run"), *SHORT],
-        env={**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "onnx is needed" in done.stdout and "resume" in done.stdout
-    network = build_painter(
-        load_recipe("tiny", [f"generator.start={tmp_path / 'run' / 'network.safetensors'}"]).generator
-    )
-    last = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["generator"]
-    torch.testing.assert_close(network.network.state_dict()["head.bias"], last["head.bias"], atol=1e-3, rtol=1e-2)
+@pytest.mark.parametrize("name", ["lightning_fabric", "onnxscript", "timm"])
+def test_what_is_not_installed_is_said_before_anything_starts(
+    name: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingError, match=rf"needs {name}; .*\[train\]"):
+        train("tiny", photos, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # ---- The whole way ----------------------------------------------------------------------------------------
@@ -446,13 +399,12 @@ def test_tiny_learns_to_color_and_its_file_colors_a_photo(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_the_originals_network_goes_through_all_phases(photos: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("artistic", [*SHORT, "repeats=0", "gan.share=1"])
-    training = NoGan(recipe, str(photos), Run(tmp_path / "run", recipe, False, writes=True), launch(recipe.run))
+    training = build(photos, tmp_path / "run", "repeats=0", "gan.share=1", recipe="artistic")
     before = {key: value.clone() for key, value in training.generator.network.state_dict().items()}
     training.go()
     training.run.close()
     after = training.generator.network.state_dict()
     assert not torch.equal(after["layers.11.0.weight_orig"], before["layers.11.0.weight_orig"])
-    assert training.figures["gan-1"]["colorfulness"] > 0
+    assert training.state.figures["gan-1"]["colorfulness"] > 0
     chroma = training.generator.contract().eval()(torch.rand(1, 1, 64, 64))
     assert chroma.shape == (1, 2, 64, 64)

@@ -39,19 +39,26 @@ def test_overrides_reach_any_value() -> None:
     assert recipe.data.validation == "some.tar"
 
 
+@pytest.mark.parametrize("text", ["1e-6", "1.0e-6", "0.1E-5", ".000001"])
+def test_numbers_with_an_exponent_are_numbers(text: str) -> None:
+    assert load_recipe("tiny", [f"gan.rate={text}"]).gan.rate == pytest.approx(1e-6)
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
         ("gan.rate", "write key=value"),
-        ("gan.speed=1", "no field gan.speed"),
-        ("gan.rate=fast", "gan.rate must be a float"),
-        ("gan.size=10", "gan.size must be in 32..1024"),
-        ("gan=3", "gan must be a mapping"),
+        ("gan.speed=1", r"no field gan\.speed; known are size, batch, share"),
+        ("pretrain.0.speed=1", r"no field pretrain\.0\.speed; known are size, batch, epochs"),
+        ("gan.rate=fast", r"gan\.rate cannot be 'fast': .*valid number"),
+        ("gan.size=10", r"gan\.size cannot be 10: .*greater than or equal to 32"),
+        ("gan=3", r"gan cannot be 3: .*object"),
         ("pretrain.9.size=64", "names nothing"),
-        ("pretrain=64", "pretrain must be a list"),
+        ("pretrain=64", r"pretrain cannot be 64: .*array"),
         ("name.first=a", "names nothing"),
-        ("repeats=true", "repeats must be a int"),
-        ("augment.flip=.nan", "augment.flip must be in"),
+        ("repeats=true", r"repeats cannot be True: .*valid integer"),
+        ("pretrain.0.rates=[1e-4, 2]", r"pretrain\.0\.rates\.1 cannot be 2"),
+        ("augment.flip=.nan", r"augment\.flip cannot be nan"),
     ],
 )
 def test_a_wrong_override_is_named(override: str, says: str) -> None:

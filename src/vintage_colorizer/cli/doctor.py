@@ -39,6 +39,16 @@ def diagnose() -> list[str]:
     except VintageColorizerError as error:
         lines.append(f"network compact: {error}")
     lines += [f"network {line}" for line in list_networks()[1:]]
+    if both_runtimes():
+        lines.append(
+            "Warning: onnxruntime and onnxruntime-gpu overwrite each other's files; uninstall both, then install one."
+        )
     if warning := unused_gpu():
         lines.append(f"Warning: {warning}")
     return lines
+
+
+def both_runtimes() -> bool:
+    """Whether the two builds of ONNX Runtime are installed, of which the one installed last is used."""
+    names = {str(one.metadata["Name"]).lower() for one in metadata.distributions()}
+    return {"onnxruntime", "onnxruntime-gpu"} <= names

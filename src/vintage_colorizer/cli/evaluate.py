@@ -13,7 +13,7 @@ from vintage_colorizer.datasets import open_source
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError
 from vintage_colorizer.evaluate.measures import Measure
 from vintage_colorizer.evaluate.report import formatted, heading, tables, write_report
-from vintage_colorizer.evaluate.run import Evaluation, evaluate, tasks
+from vintage_colorizer.evaluate.run import Evaluation, Rows, evaluate, tasks
 from vintage_colorizer.options import EvaluateOptions
 
 
@@ -45,14 +45,14 @@ def print_tables(evaluation: Evaluation) -> None:
     out = RichConsole(width=1000, highlight=False, markup=False, emoji=False, soft_wrap=True)
     for name, text in evaluation.protocol.items():
         out.print(f"{name}: {text}")
-    for measures in tables(evaluation):
-        out.print(_table(evaluation, measures))
+    for measures, rows in tables(evaluation):
+        out.print(_table(measures, rows))
 
 
-def _table(evaluation: Evaluation, measures: list[Measure]) -> Table:
+def _table(measures: list[Measure], rows: Rows) -> Table:
     table = Table("", box=box.SIMPLE_HEAD)
     for one in measures:
         table.add_column(heading(one), justify="right", no_wrap=True)
-    for name, row in evaluation.table.items():
+    for name, row in rows.items():
         table.add_row(name, *(formatted(row.get(one.name), one) for one in measures))
     return table

@@ -92,7 +92,7 @@ def color_photos(
                 report(outcome)
                 tally.add(outcome)
                 if several:
-                    progress.advance()
+                    progress.advance(skipped=outcome.status == "skipped")
                 elif outcome.status != "failed":
                     console.say(single_line(outcome))
         except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vintage_colorizer.color import Floats
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.evaluate import metrics, pans
+from vintage_colorizer.evaluate import metrics, pans, patches
 from vintage_colorizer.evaluate.bootstrap import COVERAGE
 from vintage_colorizer.evaluate.features import EXTRACTOR, SIDE
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
@@ -47,12 +47,19 @@ MEASURES = (
         Measure(f"skin_{tone}", f"{tone}_wrong", tone, "%", f"share of {tone} skin's pixels grey or blue", 100)
         for tone in metrics.TONES
     ),
+    Measure("patchiness", "patches", "even", "", "deviation of Lab color within even regions, above the truth's"),
+    Measure("patchy", "patches", "patch_chroma", "%", "patchiness by the picture's mean Lab chroma there", 100),
     Measure("resized", "resized", "strength", "%", "change of chroma at 3/4 of the render factor, by mean chroma", 100),
     Measure("mirrored", "mirrored", "strength", "%", "change of chroma if mirrored, by mean chroma", 100),
     Measure("seconds", "seconds", "photos", "s", "coloring of one photo with one thread", digits=3),
 )
 DISTANCE = Measure(
     "distance", "", "", "", f"squared kernel distance to the truth on {EXTRACTOR}, times 1000 (not KID, not FID)", 1000
+)
+CURVE_SHARES = (50, 75, 90)  # colorfulness in percent of the truth's
+CURVE_MEASURES = tuple(
+    Measure(f"gain_at_{share}", "", "", "dB", f"gain where colorfulness is {share} % of the truth's, over vividness")
+    for share in CURVE_SHARES
 )
 PAN_MEASURES = (
     Measure("pan_change", "change", "clips", "", "mean change of chroma along the motion, frame to frame", 1000),
@@ -112,6 +119,11 @@ def describe(
         "input": "luma of each photo in 256 levels, colored at the photo's own size; results in 8 bits RGB",
         "intervals": f"{COVERAGE} % bootstrap over photos, {options.resamples} resamples, seed {options.seed}",
         "skin": skin + ", ".join(f"{tone} {_span(angles)}" for tone, angles in metrics.TONES.items()),
+        "patchiness": (
+            f"regions whose true color changes by less than {patches.STEP:g} Lab units a pixel, at "
+            f"{patches.LARGEST} px, of {100 * patches.LEAST:g} % of the photo or more, whose true color deviates by "
+            f"{patches.EVEN:g} at most"
+        ),
         "agreement": f"{agreeing} photos, at {SMALLER} of the render factor, and mirrored",
         "distance": distance if has_distance else "not measured",
         "pans": moving if clips else "not measured",

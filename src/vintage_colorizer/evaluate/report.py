@@ -18,12 +18,19 @@ from PIL import Image
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.datasets import Source
 from vintage_colorizer.evaluate.bootstrap import Interval
-from vintage_colorizer.evaluate.measures import DISTANCE, MEASURES, PAN_MEASURES, Measure, PhotoRecord
+from vintage_colorizer.evaluate.measures import (
+    CURVE_MEASURES,
+    DISTANCE,
+    MEASURES,
+    PAN_MEASURES,
+    Measure,
+    PhotoRecord,
+)
 from vintage_colorizer.evaluate.metrics import RGB
-from vintage_colorizer.evaluate.run import GREY, TRUTH, Evaluation, color_photo, colored
+from vintage_colorizer.evaluate.run import GREY, TRUTH, Evaluation, Rows, color_photo, colored
 from vintage_colorizer.files import atomically
 
-TABLES: tuple[tuple[Measure, ...], ...] = ((*MEASURES, DISTANCE), PAN_MEASURES)
+ALL = (*MEASURES, DISTANCE, *CURVE_MEASURES, *PAN_MEASURES)
 WORST, RANDOM = 12, 12  # photos shown
 SHOWN_SIDE = 256  # pixels of the longer side of pictures
 STYLE = """
@@ -40,11 +47,15 @@ figure { margin: 0; } figcaption { max-width: 256px; font-size: 13px; }
 """
 
 
-def tables(evaluation: Evaluation) -> Iterator[list[Measure]]:
-    """The columns of each table that has any figures."""
-    for measures in TABLES:
-        if shown := [one for one in measures if any(row.get(one.name) for row in evaluation.table.values())]:
-            yield shown
+def tables(evaluation: Evaluation) -> Iterator[tuple[list[Measure], Rows]]:
+    """The columns and rows of each table that has any figures."""
+    for measures, rows in (
+        ((*MEASURES, DISTANCE), evaluation.table),
+        (CURVE_MEASURES, evaluation.curves),
+        (PAN_MEASURES, evaluation.table),
+    ):
+        if shown := [one for one in measures if any(row.get(one.name) for row in rows.values())]:
+            yield shown, rows
 
 
 def heading(measure: Measure) -> str:
@@ -80,15 +91,19 @@ def as_json(evaluation: Evaluation) -> str:
     content = {
         "protocol": evaluation.protocol,
         "interrupted": evaluation.interrupted,
-        "measures": {one.name: {"unit": one.unit, "about": one.about} for table in TABLES for one in table},
-        "table": {
-            name: {key: dataclasses.asdict(one) if one else None for key, one in row.items()}
-            for name, row in evaluation.table.items()
-        },
+        "measures": {one.name: {"unit": one.unit, "about": one.about} for one in ALL},
+        "table": _plain(evaluation.table),
+        "curves": _plain(evaluation.curves),
         "left_out": [dataclasses.asdict(one) for one in evaluation.left_out],
         "photos": [{"photo": one.label, "rows": one.rows, "pans": one.pans} for one in evaluation.records],
     }
     return json.dumps(_finite(content), indent=1, allow_nan=False)
+
+
+def _plain(rows: Rows) -> dict[str, dict[str, Any]]:
+    return {
+        name: {key: dataclasses.asdict(one) if one else None for key, one in row.items()} for name, row in rows.items()
+    }
 
 
 def _finite(content: Any) -> Any:
@@ -110,11 +125,11 @@ def as_html(evaluation: Evaluation, source: Source) -> str:
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Evaluation of looks and networks</title>",
         "<meta name='viewport' content='width=device-width'>",
         f"<style>{STYLE}</style><h1>Evaluation of looks and networks</h1>",
-        *(_html_table(evaluation, shown) for shown in tables(evaluation)),
+        *(_html_table(shown, rows) for shown, rows in tables(evaluation)),
         "<h2>What was done</h2>",
         _definitions(evaluation.protocol),
         "<h2>What the figures are</h2>",
-        _definitions({heading(one): one.about for shown in tables(evaluation) for one in shown}),
+        _definitions({heading(one): one.about for shown, _ in tables(evaluation) for one in shown}),
         "<h2>The worst</h2><p>Photos on which a row falls most behind the grey picture, or gains least on it.</p>",
         *(_pictures(one, source, evaluation, colorizer) for one in ranked[:WORST]),
         "<h2>Drawn at random</h2>",
@@ -132,13 +147,13 @@ def _definitions(items: dict[str, str]) -> str:
     return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in items.items()) + "</dl>"
 
 
-def _html_table(evaluation: Evaluation, measures: Sequence[Measure]) -> str:
+def _html_table(measures: Sequence[Measure], rows: Rows) -> str:
     head = "".join(f"<th scope='col'>{escape(heading(one))}</th>" for one in measures)
-    rows = "".join(
+    body = "".join(
         f"<tr><th scope='row'>{escape(name)}</th>{''.join(_cell(row.get(one.name), one) for one in measures)}</tr>"
-        for name, row in evaluation.table.items()
+        for name, row in rows.items()
     )
-    return f"<div class='wide'><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    return f"<div class='wide'><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _cell(interval: Interval | None, measure: Measure) -> str:

@@ -22,9 +22,11 @@ from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.datasets import Source
 from vintage_colorizer.errors import InputError, MissingError, OptionError
 from vintage_colorizer.evaluate import metrics, pans
-from vintage_colorizer.evaluate.bootstrap import Bootstrap, Interval
+from vintage_colorizer.evaluate.bootstrap import Bootstrap, Interval, Pair
 from vintage_colorizer.evaluate.features import Extractor
 from vintage_colorizer.evaluate.measures import (
+    CURVE_MEASURES,
+    CURVE_SHARES,
     DISTANCE,
     MEASURES,
     PAN_MEASURES,
@@ -38,6 +40,7 @@ from vintage_colorizer.evaluate.measures import (
     describe_row,
 )
 from vintage_colorizer.evaluate.metrics import RGB
+from vintage_colorizer.evaluate.patches import Regions
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import LOWEST_FACTOR, settings_of
 from vintage_colorizer.options import EvaluateOptions, PhotoOptions
@@ -47,6 +50,7 @@ from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.workers import open_runner
 
 log = logging.getLogger("vintage_colorizer")
+Rows = dict[str, dict[str, Interval | None]]
 GREY, TRUTH = "grey", "truth"
 LEAST_COLORFUL = 2.0  # colorfulness below which a photo has no color to compare with
 LAB_PIXELS = 250_000  # Lab colors of larger photos are compared on an even grid of about this many pixels
@@ -63,13 +67,14 @@ class Task:
 
 @dataclass
 class Evaluation:
-    """The outcome: averages with intervals for each row, and what they were made of."""
+    """The outcome: averages with intervals for each row, curves over vividness, and what they were made of."""
 
     protocol: dict[str, str]
     rows: list[Contender]
     records: list[PhotoRecord]
     left_out: list[LeftOut]
-    table: dict[str, dict[str, Interval | None]]
+    table: Rows
+    curves: Rows
     interrupted: bool = False
 
 
@@ -110,7 +115,9 @@ def evaluate(
         raise InputError(f"None of {len(left_out)} pictures can be evaluated ({reasons}); give photos in color.")
     protocol = describe(options, records, left_out, extractor is not None)
     protocol |= {row.name: describe_row(row, colorizer) for row in rows}
-    return Evaluation(protocol, rows, records, left_out, summarize(records, options), interrupted)
+    return Evaluation(
+        protocol, rows, records, left_out, summarize(records, options), curves(records, rows, options), interrupted
+    )
 
 
 def _crashed(label: str) -> LeftOut:
@@ -248,6 +255,7 @@ class Judge:
         self._lab = metrics.lab_of(truth[self._grid])
         self._colorfulness = metrics.colorfulness(truth)
         self._grey_psnr = metrics.psnr(self.grey_rgb, truth)
+        self._regions = Regions(self._lab)
         self._skin = metrics.skin_mask(truth[self._grid], self._lab)
         angle = metrics.tone_angle(self._lab[self._skin])
         self._tones = {tone: (angle >= low) & (angle < high) for tone, (low, high) in metrics.TONES.items()}
@@ -266,7 +274,7 @@ class Judge:
         }
         if np.isfinite(psnr):
             figures |= {"psnr": psnr, "gain": psnr - self._grey_psnr}
-        return figures | self._skin_figures(lab)
+        return figures | self._regions.figures(lab) | self._skin_figures(lab)
 
     def _skin_figures(self, lab: Floats) -> Figures:
         grey, blue = metrics.skin_faults(lab[self._skin])
@@ -318,12 +326,41 @@ def summarize(records: Sequence[PhotoRecord], options: EvaluateOptions) -> dict[
     return table
 
 
+def curves(records: Sequence[PhotoRecord], rows: Sequence[Contender], options: EvaluateOptions) -> Rows:
+    """What each network gains at fixed shares of the truth's colorfulness, read off its rows by vividness."""
+    draws = Bootstrap(len(records), options.resamples, options.seed)
+    found: Rows = {}
+    for name, family in _families(rows).items():
+        figures = [[record.rows[row.name] for record in records] for row in family]
+        share = [_pair(one, "colorfulness", "true_colorfulness") for one in figures]
+        gain = [_pair(one, "gain", "photos") for one in figures]
+        found[name] = {
+            measure.name: draws.read_off(share, gain, percent / 100)
+            for measure, percent in zip(CURVE_MEASURES, CURVE_SHARES, strict=True)
+        }
+    return found
+
+
+def _families(rows: Sequence[Contender]) -> dict[str, list[Contender]]:
+    """Rows that differ in vividness alone, by the name they have in common; single ones are left out."""
+    found: dict[str, list[Contender]] = {}
+    for row in rows:
+        if row.options.vividness is not None:
+            name = row.name.replace(f" v={row.options.vividness:g}", "")
+            found.setdefault(name, []).append(row)
+    return {name: family for name, family in found.items() if len(family) > 1}
+
+
 def _average(draws: Bootstrap, measure: Measure, figures: Sequence[Figures]) -> Interval | None:
-    over = np.array([one.get(measure.over, np.nan) for one in figures])
-    under = np.array([one.get(measure.under, np.nan) for one in figures])
-    missing = np.isnan(over) | np.isnan(under)
-    over[missing] = under[missing] = 0
-    return _scaled(draws.ratio(over, under), measure.scale)
+    return _scaled(draws.ratio(*_pair(figures, measure.over, measure.under)), measure.scale)
+
+
+def _pair(figures: Sequence[Figures], over: str, under: str) -> Pair:
+    """Two figures of all photos; where one of them is missing, both are 0."""
+    above, below = (np.array([one.get(name, np.nan) for one in figures]) for name in (over, under))
+    missing = np.isnan(above) | np.isnan(below)
+    above[missing] = below[missing] = 0
+    return above, below
 
 
 def _distance(draws: Bootstrap, records: Sequence[PhotoRecord], name: str) -> Interval | None:

@@ -19,7 +19,7 @@ from vintage_colorizer.errors import OptionError
 from vintage_colorizer.networks.catalog import LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
-from vintage_colorizer.options import MACHINE_FIELDS, Look, PhotoOptions
+from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings
 from vintage_colorizer.photo.formats import output_format
 from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.writing import write_photo
@@ -139,6 +139,6 @@ class ColorizedPhoto:
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
-    shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
+    shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

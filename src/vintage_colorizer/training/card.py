@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from vintage_colorizer.errors import MissingError
+from vintage_colorizer.files import sha256_of
 from vintage_colorizer.networks.architectures.contract import export_onnx
 from vintage_colorizer.training.generators import CompactPainter, Painter, store
 from vintage_colorizer.training.recipe import Recipe, dump_recipe
@@ -24,26 +22,17 @@ Figures = Mapping[str, Mapping[str, float]]
 def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: str) -> Path:
     """Write `network.safetensors`, `network.onnx` and `card.md` into the run's folder; returns the ONNX file.
 
-    The ONNX file is run and compared with torch: WeightsError if they differ. MissingError, with all else kept, if
-    the machine cannot export.
+    The ONNX file is run and compared with torch: WeightsError if they differ.
     """
     path = run.out / "network.onnx"
     if not run.writes:
         return path
     painter = painter.cpu().eval()
     store(painter, run.out / "network.safetensors")
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        try:
-            import_module(package)
-        except ImportError:
-            raise MissingError(
-                f"{package} is needed to write {path}; the training is kept: install it and resume."
-            ) from None
     part = path.with_suffix(".part.onnx")
     export_onnx(painter.contract(), part, metadata(painter, recipe), half=isinstance(painter, CompactPainter))
     part.replace(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    write_text(run.out / "card.md", card(painter, recipe, figures, data, digest))
+    write_text(run.out / "card.md", card(painter, recipe, figures, data, sha256_of(path)))
     log.info("%s is ready; use it with: vintage-colorizer photo --weights %s", path, path)
     return path
 

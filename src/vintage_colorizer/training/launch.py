@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,18 +10,21 @@ import torch
 from vintage_colorizer.errors import MissingError, OptionError
 from vintage_colorizer.training.recipe import Run
 
+PACKAGES = ("lightning_fabric", "matplotlib", "onnx", "onnxscript", "tensorboard", "timm")
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 
 
 def launch(how: Run) -> Any:
     """A Fabric, started: `devices` processes on each of `nodes`, joined by distributed data parallel.
 
-    MissingError if Lightning is not installed, OptionError if the machine has no such devices.
+    MissingError if a package that training needs is not installed, OptionError if the machine has no such devices.
     """
-    fabric_class = _fabric_class()
+    _require()
+    from lightning_fabric import Fabric
+
     try:
         many = how.devices * how.nodes > 1
-        fabric = fabric_class(
+        fabric = Fabric(
             accelerator=how.accelerator,
             devices=how.devices,
             num_nodes=how.nodes,
@@ -45,10 +48,8 @@ def mixed_precision(how: Run, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def _fabric_class() -> Any:
-    for package in ("lightning_fabric", "lightning.fabric"):
-        try:
-            return import_module(package).Fabric
-        except ImportError:
-            continue
-    raise MissingError("Training needs Lightning Fabric; install it with: pip install 'vintage-colorizer[train]'.")
+def _require() -> None:
+    """MissingError now, rather than after hours, if a part of the extra `train` is not installed."""
+    for name in PACKAGES:
+        if find_spec(name) is None:
+            raise MissingError(f"Training needs {name}; install it with: pip install 'vintage-colorizer[train]'.")

@@ -13,7 +13,6 @@ RUN/network.onnx       the finished network, with its card
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import logging
 import signal
@@ -75,7 +74,7 @@ class Run:
         return state
 
     def record(self, tag: str, step: int, figures: Mapping[str, float]) -> None:
-        """Add a line to the log, and to TensorBoard if that is installed."""
+        """Add a line to the log, and to TensorBoard."""
         if not self.writes:
             return
         line = {"tag": tag, "step": step, **{name: round(float(x), 6) for name, x in figures.items()}}
@@ -105,23 +104,10 @@ class Run:
 
     def _tensorboard(self) -> Any:
         if self.board is None:
-            if importlib.util.find_spec("tensorboard") is None:
-                self.board = _Silent()
-            else:
-                from torch.utils.tensorboard.writer import SummaryWriter
+            from torch.utils.tensorboard.writer import SummaryWriter
 
-                self.board = SummaryWriter(str(self.out / "tensorboard"))
+            self.board = SummaryWriter(str(self.out / "tensorboard"))
         return self.board
-
-
-class _Silent:
-    """Stands in for TensorBoard where it is not installed."""
-
-    def add_scalar(self, *_: Any) -> None: ...
-
-    def add_image(self, *_: Any) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Clock:

@@ -110,9 +110,11 @@ def _channels(encoder: Any) -> list[int]:
 
 
 def _fixed_padding(encoder: nn.Module) -> nn.Module:
+    from timm.layers.conv2d_same import Conv2dSame
+
     for parent in list(encoder.modules()):
         for name, conv in list(parent.named_children()):
-            if type(conv).__name__ == "Conv2dSame" and isinstance(conv, nn.Conv2d):
+            if isinstance(conv, Conv2dSame):
                 sizes = conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0]
                 even = EvenConv2d(*sizes, groups=conv.groups, bias=conv.bias is not None)
                 even.load_state_dict(conv.state_dict())

@@ -1,7 +1,7 @@
 """How well is the end of the GAN phase found? Judges finished runs against an oracle that saw everything.
 
     vintage-colorizer train compact-artistic ... inflection.stop=false inflection.keep=true   # one or more runs
-    python benchmarks/inflection_point.py RUN [RUN ...]
+    python research/inflection_point.py RUN [RUN ...]
 
 Every generator kept is measured twice. The rule of `training.inflection` sees what it sees in a run: the run's own
 held-out photos at the size of its GAN phase. The oracle sees other photos, larger, through another extractor; its
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +114,7 @@ def checkpoints(run: Path) -> list[Path]:
 def load(path: Path, recipe: Recipe) -> Painter:
     """A generator that was kept."""
     how = recipe.generator
-    return build_painter(replace(how, start=str(path))).eval()
+    return build_painter(how.model_copy(update={"start": str(path)})).eval()
 
 
 def photos(run: Path, recipe: Recipe, side: int, which: slice) -> Tensor:

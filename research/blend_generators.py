@@ -1,6 +1,6 @@
 """A network between the start of a GAN phase and the mean of generators it went through: steadier than any of them.
 
-    python benchmarks/blend_generators.py OUT.onnx NAME SHARE START.safetensors GENERATOR.safetensors [...]
+    python research/blend_generators.py OUT.onnx NAME SHARE START.safetensors GENERATOR.safetensors [...]
 
 Weights are averaged (Izmailov et al., "Averaging Weights Leads to Wider Optima", 2018), then mixed with the start's:
 SHARE 0 is the start, 1 the mean (as in Wang et al., "Deep Network Interpolation", 2019). All must be compact networks.
