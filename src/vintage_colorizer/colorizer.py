@@ -20,7 +20,7 @@ from vintage_colorizer.networks.inference import Networks, settings_of, small_lu
 from vintage_colorizer.options import ColorOptions, FilmKeywords, FilmOptions, PhotoKeywords, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import PhotoSource, read_photo
-from vintage_colorizer.photo.result import ColorizedPhoto, Source
+from vintage_colorizer.photo.result import ColorizedPhoto
 
 if TYPE_CHECKING:
     from vintage_colorizer.film.coloring import FilmFrame
@@ -68,15 +68,13 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        # Before reading, so that a change from now on shows when the file is looked at again.
-        origin = Source.of_file(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
             photo = read_photo(source, max_megapixels=options.max_megapixels)
             loading.result()
-        return self.color(photo, options, origin)
+        return self.color(photo, options)
 
-    def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
+    def color(self, photo: Photo, options: PhotoOptions) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
         engine = self.engine(options)
         look = options.look or PHOTO_LOOK
@@ -91,7 +89,6 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=proposal.render_factor,
-            source=source or Source.of_pixels(photo.pixels),
             notes=proposal.notes,
         )
 

@@ -132,7 +132,7 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
     maps = []
     for vividness in vividnesses:
         task.check()
-        maps.append(colorizer.color(photo, settings.replace(vividness=vividness), first.source).chroma)
+        maps.append(colorizer.color(photo, settings.replace(vividness=vividness)).chroma)
     picture = small_picture(photo.pixels)
     height, width = first.luma.shape
     width, height = fitted(width, height, MAP_SIDE)
