@@ -204,7 +204,7 @@ def original(look: str) -> Any:
 
 def engine(look: str, mode: str) -> Any:
     """One of our engines; bfloat16 is PyTorch's autocast around the torch engine's network."""
-    from vintage_colorizer import Colorizer
+    from vintage_colorizer import Colorizer, PhotoOptions
     from vintage_colorizer.files import sha256_of
     from vintage_colorizer.networks import weights
     from vintage_colorizer.networks.engines import OnnxEngine
@@ -214,7 +214,8 @@ def engine(look: str, mode: str) -> Any:
         tensors = weights.home() / f"deoldify-{look}.safetensors"
         return OnnxEngine(path, sha256=sha256_of(path), tensors=tensors, device="cpu", threads=THREADS).chroma
     kind = mode.split()[0]
-    loaded: Any = Colorizer(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS).engine()
+    options = PhotoOptions.of(network="deoldify", look=look, engine=kind, device="cpu", threads=THREADS)
+    loaded: Any = Colorizer(options).engine()
     if mode != "torch bfloat16":
         return loaded.chroma
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from photos_at_hand import color_photos
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.evaluate.metrics import colorfulness, psnr
 
-FACTORS = (10, 12, 16, 20, 24, "auto")
+FACTORS: tuple[int | Literal["auto"], ...] = (10, 12, 16, 20, 24, "auto")
 SIDE = 1000  # pixels of the longer side at which results are compared
 
 

@@ -180,7 +180,7 @@ def test_mark_is_seen_in_the_file_only_when_asked(colorizer: Colorizer, photo_fi
 
 def test_settings_are_checked_before_anything_is_done() -> None:
     with pytest.raises(OptionError):
-        Colorizer(look="sepia")
+        Colorizer(look="sepia")  # type: ignore[arg-type]
     with pytest.raises(OptionError):
         Colorizer().photo("missing.jpg", saturation=-1)
 
@@ -213,7 +213,8 @@ class ShortNetworks(Networks):
 
 
 def short_colorizer(engine: Engine) -> Colorizer:
-    colorizer = Colorizer(threads=1, device="auto" if engine.device == "cpu" else engine.device)
+    device = "auto" if engine.device == "cpu" else engine.device
+    colorizer = Colorizer(PhotoOptions.of(threads=1, device=device))
     colorizer.networks = ShortNetworks(engine, colorizer.options.device)
     return colorizer
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from support import bad_files
 from support.photos import DISCLOSURE, colored
 from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
-from vintage_colorizer.files import atomically
+from vintage_colorizer.files import atomically, locked
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.photo.writing import write_photo
@@ -61,7 +62,6 @@ def test_full_disk_leaves_nothing(format: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="locks are used on POSIX")
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     write = "import sys; from pathlib import Path; from vintage_colorizer.files import atomically\n"
     write += "with atomically(Path('out.jpg')) as file: file.write(b'half'); file.flush(); print(flush=True); input()"
@@ -79,6 +79,44 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
         file.write(b"whole again")
     assert [path.name for path in tmp_path.iterdir()] == ["out.jpg"]
     assert (tmp_path / "out.jpg").read_bytes() == b"whole again"
+
+
+HOLD = "import sys; from pathlib import Path; from vintage_colorizer.files import locked\n"
+HOLD += "with locked(Path('lock')): print(flush=True); input()"
+
+
+def test_a_lock_keeps_others_out_until_its_holder_ends_or_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD], cwd=tmp_path, env=environment, **pipes) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        with pytest.raises(TimeoutError), locked(tmp_path / "lock"):
+            pass
+        holder.kill()
+    with locked(tmp_path / "lock", patience=30), pytest.raises(TimeoutError), locked(tmp_path / "lock"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_something_else_with_the_name_of_a_part_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".out.jpg.part").mkdir()
+    (tmp_path / ".other.jpg.part").symlink_to(tmp_path / "elsewhere")
+    for name in ("out.jpg", "other.jpg"):
+        with atomically(tmp_path / name) as file:
+            file.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.jpg.part", "other.jpg", "out.jpg"]
+    assert (tmp_path / "other.jpg").read_bytes() == (tmp_path / "out.jpg").read_bytes() == b"whole"
+
+
+def test_many_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with atomically(tmp_path / "out.bin") as file:
+            file.write(bytes([number]) * 100_000)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(64)))
+    assert len(set((tmp_path / "out.bin").read_bytes())) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
 
 
 def test_an_interrupt_leaves_the_old_file(tmp_path: Path) -> None:

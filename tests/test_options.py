@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 import pytest
 
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.film.plan import film_fingerprint
+from vintage_colorizer.networks.catalog import LookSettings
+from vintage_colorizer.options import (
+    BaseOptions,
+    ColorKeywords,
+    ColorOptions,
+    FilmKeywords,
+    FilmOptions,
+    FilmSettings,
+    JobOptions,
+    MachineOptions,
+    PhotoKeywords,
+    PhotoOptions,
+    PhotoSettings,
+)
+from vintage_colorizer.photo.result import fingerprint
 
 
 @pytest.mark.parametrize("factor", [7, 64, "auto", "12", None])
@@ -61,3 +79,34 @@ def test_every_option_says_what_it_is() -> None:
         for name, field in group.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("keywords", "group"), [(ColorKeywords, ColorOptions), (PhotoKeywords, PhotoOptions), (FilmKeywords, FilmOptions)]
+)
+def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[BaseOptions]) -> None:
+    fields = {name: kind for name, kind in get_type_hints(group).items() if name in group.model_fields}
+    assert get_type_hints(keywords) == fields
+    assert not keywords.__required_keys__
+
+
+def test_what_a_visitor_may_set_is_all_but_the_machine() -> None:
+    machine = {"weights", "engine", "device", "threads"}
+    assert MachineOptions.model_fields.keys() == machine
+    assert PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys() == machine | {"max_megapixels"}
+    assert FilmOptions.model_fields.keys() - FilmSettings.model_fields.keys() == machine
+    with pytest.raises(OptionError, match="weights is for the owner of the machine to choose"):
+        PhotoSettings.of(weights="x.onnx")
+
+
+def test_fingerprints_are_those_of_the_first_version(tmp_path: Path) -> None:
+    """Otherwise results that are done would be made again."""
+    film = tmp_path / "film"
+    film.write_bytes(b"1")
+    os.utime(film, (1, 1))
+    network: Any = SimpleNamespace(sha256="x")
+    photo_options = PhotoOptions(look="video", warmth=0.2, quality=3, threads=4)
+    film_options = FilmOptions(crf=3, look="video", threads=2, no_resume=True)
+    settings = LookSettings(render_factor=16, vividness=0.0, stability=0.8)
+    assert fingerprint("a", photo_options, "video", settings, network) == "78840ddc67ebc4fb756e10463c4cc3d2"
+    assert film_fingerprint(film, film_options, "n", ".mp4") == "8d7b5145eb9eda3a25a85715b43fa7e6"

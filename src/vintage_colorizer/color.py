@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]  # uint8, uint16 or float32
 Floats = NDArray[np.float32]
 
-LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of R', G', B'
+LUMA_OF_RGB = (0.299, 0.587, 0.114)  # shares of R', G', B'
+LUMA_WEIGHTS = np.array(LUMA_OF_RGB, dtype=np.float32)
 U_SCALE = 0.492
 V_SCALE = 0.877
 

@@ -10,17 +10,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, settings_of, small_luma
-from vintage_colorizer.options import ColorOptions, FilmOptions, PhotoOptions
+from vintage_colorizer.options import ColorOptions, FilmKeywords, FilmOptions, PhotoKeywords, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import PhotoSource, read_photo
-from vintage_colorizer.photo.result import ColorizedPhoto, Source
+from vintage_colorizer.photo.result import ColorizedPhoto
 
 if TYPE_CHECKING:
     from vintage_colorizer.film.coloring import FilmFrame
@@ -42,7 +42,7 @@ class Colorizer:
         OptionError: a setting is wrong.
     """
 
-    def __init__(self, options: PhotoOptions | None = None, **settings: Any) -> None:
+    def __init__(self, options: PhotoOptions | None = None, **settings: Unpack[PhotoKeywords]) -> None:
         """Remember the defaults; nothing is loaded yet."""
         self.options = (options or PhotoOptions()).replace(**settings)
         self.networks = Networks()
@@ -51,7 +51,9 @@ class Colorizer:
         """Sent to another process, it loads its networks there."""
         return type(self), (self.options,)
 
-    def photo(self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Any) -> ColorizedPhoto:
+    def photo(
+        self, source: PhotoSource, options: PhotoOptions | None = None, **settings: Unpack[PhotoKeywords]
+    ) -> ColorizedPhoto:
         """Color one photo.
 
         Args:
@@ -66,15 +68,13 @@ class Colorizer:
             EngineError: the network failed; a grey picture is never returned in its place.
         """
         options = (options or self.options).replace(**settings)
-        # Before reading, so that a change from now on shows when the file is looked at again.
-        origin = Source.of_file(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
             photo = read_photo(source, max_megapixels=options.max_megapixels)
             loading.result()
-        return self.color(photo, options, origin)
+        return self.color(photo, options)
 
-    def color(self, photo: Photo, options: PhotoOptions, source: Source | None = None) -> ColorizedPhoto:
+    def color(self, photo: Photo, options: PhotoOptions) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
         engine = self.engine(options)
         look = options.look or PHOTO_LOOK
@@ -89,7 +89,6 @@ class Colorizer:
             settings=settings,
             network=engine.info,
             render_factor=proposal.render_factor,
-            source=source or Source.of_pixels(photo.pixels),
             notes=proposal.notes,
         )
 
@@ -102,7 +101,7 @@ class Colorizer:
         """
         return [self.color(photo, options.replace(render_factor=factor.strip())) for factor in factors]
 
-    def chroma(self, luma: Floats, **settings: Any) -> Floats:
+    def chroma(self, luma: Floats, **settings: Unpack[PhotoKeywords]) -> Floats:
         """Propose chroma for a luma plane.
 
         Args:
@@ -128,7 +127,7 @@ class Colorizer:
         *,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
-        **settings: Any,
+        **settings: Unpack[FilmKeywords],
     ) -> FilmResult:
         """Color a film, in a process of its own; the same call again goes on where the last one was stopped.
 
@@ -153,7 +152,7 @@ class Colorizer:
         return color_in_worker(Path(source), Path(target), film_options, overwrite=overwrite, report=report)
 
     def frames(
-        self, source: str | os.PathLike[str], options: FilmOptions | None = None, **settings: Any
+        self, source: str | os.PathLike[str], options: FilmOptions | None = None, **settings: Unpack[FilmKeywords]
     ) -> Iterator[FilmFrame]:
         """Color a film and yield its frames, for programs that do something else with them; see `film`.
 
@@ -163,9 +162,8 @@ class Colorizer:
 
         return film_frames(Path(source), self.networks, self._film_options(options, settings))
 
-    def _film_options(self, options: FilmOptions | None, settings: dict[str, Any]) -> FilmOptions:
-        shared = self.options.model_dump(include=set(ColorOptions.model_fields))
-        return (options or FilmOptions.of(**shared)).replace(**settings)
+    def _film_options(self, options: FilmOptions | None, settings: FilmKeywords) -> FilmOptions:
+        return (options or FilmOptions.of(**self.options.part(ColorOptions))).replace(**settings)
 
     def engine(self, options: ColorOptions | None = None) -> Engine:
         """Return the engine these options ask for, loading it the first time."""

@@ -73,3 +73,13 @@ class EngineError(VintageColorizerError):
 
 class OutOfMemoryError(EngineError):
     """There was not enough memory for the network at this render factor."""
+
+
+def error_named(name: str) -> type[VintageColorizerError]:
+    """The error of the tree with this name, to raise one again that another process raised."""
+    kinds = [VintageColorizerError]
+    for kind in kinds:  # grows on the way
+        if kind.__name__ == name:
+            return kind
+        kinds += kind.__subclasses__()
+    return VintageColorizerError

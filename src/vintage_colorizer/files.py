@@ -7,16 +7,11 @@ import errno
 import hashlib
 import os
 import secrets
-import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from vintage_colorizer.errors import DiskFullError, MissingError, OutputError, UnreadableError
-
-if sys.platform != "win32":
-    import fcntl
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 MAX_STEM_BYTES = 200  # of a temporary name, whose limit is 255 on most file systems
@@ -29,6 +24,26 @@ def readable_name(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
+def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock that a file stands for; the file is removed with it, and the system frees that of a killed process.
+
+    Raises:
+        TimeoutError: another process, or another thread, held it for all of `patience` seconds.
+        OSError: the file cannot be made.
+    """
+    from filelock import FileLock  # slow to import
+
+    lock = FileLock(path)
+    lock.acquire(timeout=patience)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file; there, `release` does it
+            path.unlink()
+        lock.release()
+
+
+@contextlib.contextmanager
 def atomically(target: Path) -> Iterator[IO[bytes]]:
     """A new binary file that becomes `target` at the end of the `with`, or vanishes on any failure.
 
@@ -37,69 +52,38 @@ def atomically(target: Path) -> Iterator[IO[bytes]]:
     OutputError for any other refusal.
     """
     name = readable_name(target)
-    with write_errors(name):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part, file = _open_part(target)
-    try:
+    with contextlib.ExitStack() as held:
         with write_errors(name):
-            with file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                if sys.platform != "win32":  # which renames no open file; elsewhere the lock holds until it is done
-                    os.replace(part, target)
-            if sys.platform == "win32":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = held.enter_context(_own_part(target))
+            file = open(part, "xb")  # noqa: SIM115 - closed below
+        try:
+            with write_errors(name):
+                with file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
                 os.replace(part, target)
-    except BaseException:  # an interrupt too must leave nothing behind
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+        except BaseException:  # an interrupt too must leave nothing behind
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
 
 
-def _open_part(target: Path) -> tuple[Path, IO[bytes]]:
-    """A new, locked file beside the target; of another name if someone else is writing the same target now."""
+@contextlib.contextmanager
+def _own_part(target: Path) -> Iterator[Path]:
+    """A free name beside the target; another one if someone else is writing the same target now."""
     stem = target.name
     while len(os.fsencode(stem)) > MAX_STEM_BYTES:
         stem = stem[:-1]
     part = target.parent / f".{stem}.part"
-    _remove_abandoned(part)
-    with contextlib.suppress(FileExistsError):
-        file = open(part, "xb")  # noqa: SIM115 - closed by the caller
-        if _is_ours(part, file):
-            return part, file
-        file.close()
-    part = part.with_name(f"{part.name}-{secrets.token_hex(4)}")
-    return part, open(part, "xb")
-
-
-def _remove_abandoned(part: Path) -> None:
-    """Remove a part whose writer is gone: the system takes back the lock of a process that ended."""
-    with contextlib.suppress(OSError):  # it is not there, or locked, or there are no locks
-        if stat.S_ISREG(part.lstat().st_mode):
-            with open(part, "rb") as file:
-                _lock(file)
-                part.unlink()
-
-
-def _is_ours(part: Path, file: IO[bytes]) -> bool:
-    """Lock a new part; False if someone took it for abandoned in the moment before."""
-    try:
-        _lock(file)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # no locks here, so nothing is ever taken for abandoned
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), part.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Lock a file until it is closed. Raises BlockingIOError if it is locked, OSError where there are no locks."""
-    if sys.platform == "win32":
-        raise OSError("not used on Windows")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(part.with_name(f"{part.name}.lock")))
+            part.unlink(missing_ok=True)  # its writer is gone
+        except (OSError, NotImplementedError):  # at work, not to be removed, or there are no locks here
+            part = part.with_name(f"{part.name}-{secrets.token_hex(4)}")
+        yield part
 
 
 @contextlib.contextmanager

@@ -1,25 +1,34 @@
 """The settings of a job, validated here and nowhere else.
 
 Command line, Python API, HTTP API and web page all read these classes: names, ranges, defaults
-and help texts come from the fields.
+and help texts come from the fields. What shapes a picture is in `...Settings`, which anybody may choose who can
+reach the server; `...Options` add where and how a network runs, which is for the owner of the machine.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from vintage_colorizer.errors import OptionError
 
 Look = Literal["artistic", "stable", "video"]
+Network = Literal["compact", "deoldify"]
 RenderFactor = Annotated[int, Field(ge=7, le=64)]
 Vividness = Annotated[float, Field(ge=0, le=1)]
+EngineName = Literal["auto", "onnx", "torch"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+PhotoFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "heif"]
+Codec = Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
-# Fields that say where and how a network runs. They are the owner's of the machine: no HTTP request may set them.
-MACHINE_FIELDS = frozenset({"weights", "engine", "device", "threads", "max_megapixels"})
-
+LOOKS: dict[Look, str] = {
+    "artistic": "vivid and detailed",
+    "stable": "few mistakes: portraits and landscapes",
+    "video": "calm, made for films",
+}
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
 
 Options = TypeVar("Options", bound="BaseOptions")
@@ -50,59 +59,73 @@ class BaseOptions(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise OptionError(_sentence(cls, error)) from None
+            raise OptionError(error.errors()[0]["msg"]) from None
 
     def replace(self: Options, **changes: Any) -> Options:
         """Return a copy with some values changed, validated like new ones."""
         return self.of(**{**self.model_dump(), **changes}) if changes else self
 
+    def part(self, group: type[BaseOptions]) -> dict[str, Any]:
+        """The values of the fields that `group` has."""
+        return self.model_dump(include=set(group.model_fields))
 
-class ColorOptions(BaseOptions):
-    """How the color is made, for photos and films alike."""
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_in_one_sentence(cls, values: Any, validate: Any) -> Any:
+        """Whoever validates, FastAPI too, hears of one problem, in our words."""
+        try:
+            return validate(values)
+        except ValidationError as error:
+            raise PydanticCustomError("option", "{sentence}", {"sentence": _sentence(cls, error)}) from None
+
+
+class ColorSettings(BaseOptions):
+    """What color is wanted, for photos and films alike."""
 
     look: Look | None = Field(
         None,
-        description="artistic (vivid), stable (few mistakes) or video (calm); "
-        "photos are stable and films video unless you say so.",
+        description=", ".join(f"{look} ({about})" for look, about in LOOKS.items())
+        + "; photos are stable and films video unless you say so.",
+        examples=["artistic"],
     )
-    network: Literal["compact", "deoldify"] = Field(
+    network: Network = Field(
         "compact",
         description="Which network proposes the color: compact is embedded, deoldify needs weights (see weights).",
     )
-    weights: str | None = Field(None, description="Use this ONNX network file instead of one by name.")
     render_factor: RenderFactor | Literal["auto"] | None = Field(
         None,
         description="Size at which the network sees the scene, in steps of 16 pixels: 7 to 64, or auto. "
         "Not a quality setting; try a few.",
+        examples=[20],
     )
-    vividness: float | None = Field(
-        None, ge=0, le=1, description="From cautious (0) to bold (1) colors, instead of the look's own."
+    vividness: Vividness | None = Field(
+        None, description="From cautious (0) to bold (1) colors, instead of the look's own.", examples=[0.6]
     )
-    saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color: 0 is grey, 1 as it is.")
-    warmth: float = Field(0.0, ge=-1, le=1, description="Shift mid-tones toward blue (-1) or orange (1).")
-    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="What runs the network.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
-    threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
+    saturation: float = Field(1.0, ge=0, le=3, description="Multiply the color: 0 is grey, 1 as it is.", examples=[1.2])
+    warmth: float = Field(
+        0.0, ge=-1, le=1, description="Shift mid-tones toward blue (-1) or orange (1).", examples=[0.1]
+    )
 
 
-class PhotoOptions(ColorOptions):
+class PhotoSettings(ColorSettings):
     """What a photo needs besides."""
 
-    format: Literal["jpeg", "png", "tiff", "webp", "avif", "heif"] | None = Field(
-        None, description="Format of the result; the source's by default."
-    )
+    format: PhotoFormat | None = Field(None, description="Format of the result; the source's by default.")
     quality: int | None = Field(
-        None, ge=1, le=100, description="JPEG, WebP or AVIF quality; by default 95 or as fine as the source's."
+        None,
+        ge=1,
+        le=100,
+        description="JPEG, WebP or AVIF quality; by default 95 or as fine as the source's.",
+        examples=[90],
     )
     strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
     mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
-    max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
 
 
-class FilmOptions(ColorOptions):
+class FilmSettings(ColorSettings):
     """What a film needs besides."""
 
-    codec: Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"] | None = Field(
+    codec: Codec | None = Field(
         None, description="Codec of the result: h264 (vp9 for .webm) unless you say so; ffv1 is lossless."
     )
     crf: int | None = Field(
@@ -116,6 +139,65 @@ class FilmOptions(ColorOptions):
     preview: float | None = Field(
         None, gt=0, description="Only color this many seconds, side by side with the source, into NAME-preview."
     )
+
+
+class MachineOptions(BaseOptions):
+    """Where and how a network runs."""
+
+    weights: str | None = Field(None, description="Use this ONNX network file instead of one by name.")
+    engine: EngineName = Field("auto", description="What runs the network.")
+    device: Device = Field("auto", description="Where the network runs.")
+    threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
+
+
+class ColorOptions(ColorSettings, MachineOptions):
+    """How the color is made, for photos and films alike."""
+
+
+class PhotoOptions(PhotoSettings, ColorOptions):
+    """All there is to say of how a photo is colored."""
+
+    max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
+
+
+class FilmOptions(FilmSettings, ColorOptions):
+    """All there is to say of how a film is colored."""
+
+
+class ColorKeywords(TypedDict, total=False):
+    """The fields of `ColorOptions` as keywords, for editors and type checkers."""
+
+    look: Look | None
+    network: Network
+    render_factor: int | Literal["auto"] | None
+    vividness: float | None
+    saturation: float
+    warmth: float
+    weights: str | None
+    engine: EngineName
+    device: Device
+    threads: int | None
+
+
+class PhotoKeywords(ColorKeywords, total=False):
+    """The fields of `PhotoOptions` as keywords."""
+
+    format: PhotoFormat | None
+    quality: int | None
+    strip: bool
+    mark: bool
+    max_megapixels: float
+
+
+class FilmKeywords(ColorKeywords, total=False):
+    """The fields of `FilmOptions` as keywords."""
+
+    codec: Codec | None
+    crf: int | None
+    preset: Preset | None
+    stability: float | None
+    no_resume: bool
+    preview: float | None
 
 
 class JobOptions(BaseOptions):
@@ -135,7 +217,7 @@ class EvaluateOptions(BaseOptions):
     """What is evaluated, and how."""
 
     look: Several[Look] = Field((), description="Looks to evaluate; all three by default.")
-    network: Several[Literal["compact", "deoldify"]] = Field((), description="Networks to evaluate, by name.")
+    network: Several[Network] = Field((), description="Networks to evaluate, by name.")
     weights: tuple[str, ...] = Field((), description="ONNX network files to evaluate.")
     render_factor: Several[RenderFactor | Literal["auto"]] = Field(
         (), description="Render factors, instead of the looks' own."
@@ -151,8 +233,8 @@ class EvaluateOptions(BaseOptions):
     )
     resamples: int = Field(1000, ge=10, le=100_000, description="Resamples of the bootstrap.")
     seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
-    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="What runs the networks.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the networks run.")
+    engine: EngineName = Field("auto", description="What runs the networks.")
+    device: Device = Field("auto", description="Where the networks run.")
     threads: int | None = Field(
         None, ge=1, le=1024, description="Photos worked on at a time; all processors by default."
     )
@@ -178,7 +260,7 @@ class ServeOptions(BaseOptions):
     frame_host: str | None = Field(
         None, pattern=r"^https://[\w.-]+$", description="A site that may show the page inside its own, by its address."
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
+    device: Device = Field("auto", description="Where the network runs.")
     workers: int | None = Field(None, ge=1, le=256, description="Photos colored at a time; one a processor by default.")
     queue: int = Field(16, ge=0, le=1000, description="Photos that may wait; more are asked to come back later.")
     timeout: float = Field(120.0, gt=0, le=3600, description="Seconds a photo may take, waiting included.")
@@ -188,14 +270,20 @@ class ServeOptions(BaseOptions):
     keep_hours: float = Field(24.0, gt=0, le=1000, description="Remove films that nobody fetched in this time.")
 
 
-def _sentence(cls: type[BaseOptions], error: ValidationError) -> str:
+def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
     """Say the first problem pydantic found in one sentence of ours."""
     problem = error.errors()[0]
     name = str(problem["loc"][0]) if problem["loc"] else "options"
+    shown = name.replace("_", "-")
     if problem["type"] == "extra_forbidden":
-        return f"There is no option {name!r}; there are: {', '.join(sorted(cls.model_fields))}."
-    expected = "; or ".join(dict.fromkeys(_expectation(one) for one in error.errors() if one["loc"][0] == name))
-    return f"{name.replace('_', '-')} cannot be {problem['input']!r}: {expected}."
+        if name in PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys():
+            return f"{shown} is for the owner of the machine to choose; leave it out."
+        known = sorted(field.alias or one for one, field in group.model_fields.items())
+        return f"There is no option {name!r}; there are: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{shown} is missing; give it."
+    expected = "; or ".join(dict.fromkeys(_expectation(one) for one in error.errors() if one["loc"][:1] == (name,)))
+    return f"{shown} cannot be {problem['input']!r}: {expected}."
 
 
 def _expectation(problem: Any) -> str:

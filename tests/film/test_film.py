@@ -13,6 +13,7 @@ from support.bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.film.coloring import color_segment, colored_frames
 from vintage_colorizer.film.plan import Plan, Segment, cut, make_plan
+from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.options import FilmOptions
 
 TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -188,9 +189,9 @@ def moving(index: int, height: int, width: int) -> Any:
 def test_a_segment_is_a_pure_function_of_plan_and_range(colorizer: Colorizer, tmp_path: Path) -> None:
     source = make_film(tmp_path / "in.mkv", codec="libx264", rate=4, frames=100, options={"g": "30"})
     options = FilmOptions.of(threads=2, render_factor=7)
-    plan = make_plan(source, colorizer.networks, options, "h264", "", 2, lambda now: None)
+    plan = make_plan(source, colorizer.networks, options, "h264")
     assert len(plan.segments) == 3
-    assert Plan.of_json(plan.to_json()) == plan
+    assert of_json(Plan, to_json(plan)) == plan
     last = plan.segments[2]
     for name in ("one", "other"):
         color_segment(plan, last, tmp_path / name, colorizer.networks, lambda: None)

@@ -123,6 +123,18 @@ def test_a_resumed_film_is_the_same_bytes_as_one_made_at_once(slow_film: Path, t
     assert content(once) == content(resumed)
 
 
+def test_a_film_begun_by_an_earlier_version_goes_on(slow_film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with pytest.raises(Enough):
+        color(slow_film, target, stop)
+    plan = parts(target) / "plan.json"
+    values = json.loads(plan.read_text())
+    del values["signatures"], values["damaged"]  # which version 0.2.0 did not write
+    plan.write_text(json.dumps(values))
+    assert color(slow_film, target).resumed >= 20
+    assert is_whole(slow_film, target)
+
+
 def content(path: Path) -> list[bytes]:
     return [frame.to_ndarray().tobytes() for frame in frames_of(path)]
 

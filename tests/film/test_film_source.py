@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from support.bad_films import frames_of, luma_of, make_film, plane_of
+from support.bad_films import frames_of, luma_of, make_film, moving_square, plane_of
 from vintage_colorizer import color as colors
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.scan import scan
-from vintage_colorizer.film.source import FrameReader, open_film
+from vintage_colorizer.film.signatures import agrees
+from vintage_colorizer.film.source import FrameReader, luma_plane, open_film
 
 PLAYLISTS = {
     "m3u8": b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
@@ -233,12 +235,99 @@ def test_any_range_of_frames_can_be_read(tmp_path: Path, name: str) -> None:
     pixel_format = "rgb8" if codec == "gif" else "yuv420p"
     source = make_film(tmp_path / name, codec=codec, pixel_format=pixel_format, frames=60, options={"g": "12"})
     found = scan(source, 1, None, lambda *count: None)
-    whole = [frame.to_ndarray(format="gray") for frame in frames_of(source)]
-    reader = FrameReader(found.source, found.raw_times, 1)
+    whole = [luma_plane(frame, found.source) for frame in frames_of(source)]
+    reader = FrameReader(found, 1)
     for start, stop in [(0, 5), (13, 20), (30, 60), (59, 60)]:
         frames = dict(reader.read(start, stop))
         assert list(frames) == list(range(start, stop))
-        assert all(np.array_equal(frame.to_ndarray(format="gray"), whole[i]) for i, frame in frames.items())
+        assert all(np.array_equal(luma, whole[i]) for i, luma in frames.items())
+
+
+VERSION = b"x264 - core "  # FFmpeg decodes 4:4:4 as x264 had it before version 151 if a film says it is older
+
+
+X264 = "cpu-independent=1:threads=1:keyint=30:min-keyint=30:scenecut=0:bframes=0"  # it decides where decoding can begin
+OLD: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv444p", "rate": 4, "size": (16, 32)}
+OLD["options"] = {"crf": "34", "x264-params": X264}
+
+
+def old_film(path: Path) -> Path:
+    """A film that begins with the message of an old x264, and four places where decoding can begin."""
+    before, after = make_film(path, frames=100, **OLD).read_bytes().split(VERSION)
+    path.write_bytes(before + VERSION + b"142" + after[3:])
+    return path
+
+
+def spliced_film(path: Path, first: Path, second: Path) -> Path:
+    """One film after the other, without decoding them."""
+    with av.open(str(first)) as start, av.open(str(second)) as rest, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(start.streams.video[0])
+        shift = 0
+        for container in (start, rest):
+            for packet in container.demux(video=0):
+                if packet.dts is None or packet.pts is None:
+                    continue
+                packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                out.mux(packet)
+            shift = (start.streams.video[0].duration or 0) + 1
+    return path
+
+
+def lumas(reader: FrameReader, start: int, stop: int) -> list[Any]:
+    return [luma.copy() for _, luma in reader.read(start, stop)]
+
+
+def same(one: list[Any], other: list[Any]) -> bool:
+    return all(np.array_equal(luma, expected) for luma, expected in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_decoder_knows_the_films_first_message_wherever_it_begins(tmp_path: Path, threads: int) -> None:
+    path = old_film(tmp_path / "in.mp4")
+    whole = luma_of(path)
+    with av.open(str(path)) as container:  # what happens without the message
+        container.seek(70 * av.time_base // 4)
+        cold = [plane_of(frame, 0) for frame in container.decode(video=0)]
+    assert len(cold) == 40 and not same(cold, whole[60:])
+    found = scan(path, threads, None, lambda *count: None)
+    assert not found.damaged
+    assert same(lumas(FrameReader(replace(found, signatures=b""), threads), 70, 100), whole[70:])
+
+
+def test_frames_that_look_different_after_a_seek_are_decoded_from_the_beginning(color: Any, tmp_path: Path) -> None:
+    new = make_film(tmp_path / "new.mp4", frames=40, **OLD)
+    path = spliced_film(tmp_path / "in.mp4", new, old_film(tmp_path / "old.mp4"))
+    whole = luma_of(path)
+    found = scan(path, 1, None, lambda *count: None)
+    assert len(whole) == 140 and not found.damaged
+    unchecked = lumas(FrameReader(replace(found, signatures=b""), 1), 110, 140)
+    assert not same(unchecked, whole[110:])  # the version that counts is in the middle
+    assert same(lumas(FrameReader(found, 1), 110, 140), whole[110:])
+    target, _ = color(path)
+    assert same(luma_of(target), whole)
+
+
+def test_a_film_that_never_looks_as_it_did_fails(tmp_path: Path) -> None:
+    settings: Any = {"codec": "libx264", "frames": 40, "options": {"g": "10"}}
+    found = scan(make_film(tmp_path / "in.mkv", **settings), 1, None, lambda *count: None)
+    make_film(tmp_path / "in.mkv", pattern=lambda *where: moving_square(*where)[::-1], **settings)
+    with pytest.raises(UnreadableError, match=r"in\.mkv: frame 25 is decoded differently"):
+        lumas(FrameReader(found, 1), 25, 30)
+    assert len(lumas(FrameReader(replace(found, damaged=True), 1), 25, 30)) == 5
+    make_film(tmp_path / "in.mkv", **{**settings, "frames": 20})
+    with pytest.raises(UnreadableError, match=r"in\.mkv: frame 25 was lost"):
+        lumas(FrameReader(found, 1), 25, 30)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
+def test_signatures_allow_for_rounding_and_nothing_more(tmp_path: Path, pixel_format: str) -> None:
+    found = scan(make_film(tmp_path / "in.mkv", pixel_format=pixel_format), 1, None, lambda *count: None)
+    depth, kept = found.source.coding.depth, found.signatures
+    luma = luma_of(tmp_path / "in.mkv")[3]
+    assert agrees(kept, 3, luma, depth) and agrees(kept, 3, luma + (1 << depth - 8), depth)
+    wrong = luma.copy()
+    wrong[16:32, 32:48] = 128 << depth - 8  # a macroblock
+    assert not agrees(kept, 3, wrong, depth)
 
 
 def test_names_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:

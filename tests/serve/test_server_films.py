@@ -178,7 +178,7 @@ def test_what_nobody_fetches_is_removed(home: Path, reel: bytes) -> None:
 
 
 def test_the_options_are_those_of_the_library(server: Running) -> None:
-    from vintage_colorizer.options import MACHINE_FIELDS, FilmOptions
+    from vintage_colorizer.options import FilmSettings
 
     parameters = server.ask("/api/openapi.json").json["paths"]["/api/film"]["post"]["parameters"]
-    assert {one["name"] for one in parameters} == set(FilmOptions.model_fields) - MACHINE_FIELDS | {"name", "container"}
+    assert {one["name"] for one in parameters} == set(FilmSettings.model_fields) | {"name", "container"}

@@ -19,6 +19,7 @@ from support import bad_films
 from support.browsers import browsing, elsewhere, requested
 from support.servers import Running, running
 from vintage_colorizer import Colorizer
+from vintage_colorizer.options import LOOKS, PhotoSettings
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,25 @@ def test_sliders_answer_without_the_server_and_what_is_saved_is_what_is_shown(
     press(page, "#save")
     saved = np.asarray(Image.open(downloaded(folder, "rocket & sky-color.png")))
     assert np.array_equal(saved, wanted)
+
+
+def test_ranges_defaults_and_words_are_those_of_the_library(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    fields = PhotoSettings.model_json_schema()["properties"]
+    for name in ("vividness", "saturation", "warmth", "render_factor"):
+        slider, numbers = one(page, f"#{name}"), fields[name]
+        numbers = next(kind for kind in numbers.get("anyOf", [numbers]) if "maximum" in kind)
+        ends = [float(slider.get_attribute(end)) for end in ("min", "max")]
+        assert ends == [numbers["minimum"], numbers["maximum"]]
+    assert float(one(page, "#saturation").get_property("value")) == fields["saturation"]["default"]
+    assert one(page, "#factor-help").text == fields["render_factor"]["description"]
+    about = {look: f"{words.capitalize()}." for look, words in LOOKS.items()}
+    shown = {label.find_element("css selector", "input").get_property("value"): label for label in labels(page)}
+    assert {look: label.find_element("css selector", "small").text for look, label in shown.items()} == about
+
+
+def labels(page: Any) -> list[Any]:
+    return list(page.find_elements("css selector", "#looks label"))
 
 
 def test_another_look_and_render_factor_ask_the_network_again(page: Any, pictures: list[Path]) -> None:

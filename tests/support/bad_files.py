@@ -185,6 +185,13 @@ def animated(format: str) -> bytes:
     return encoded(frames[0], format, save_all=True, append_images=frames[1:])
 
 
+def grown_gif() -> bytes:
+    """A GIF whose only frame is larger than what its header says of the whole."""
+    data = bytearray(encoded(rgb(), "GIF"))
+    data[6:10] = struct.pack("<HH", 8, 8)
+    return bytes(data)
+
+
 def heic_header() -> bytes:
     return struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)
 
@@ -196,9 +203,10 @@ UNREADABLE: dict[str, Maker] = {
     "noise": lambda: bytes([200, 3, 77, 250] * 50),
     **{
         f"{format}-{percent}": partial(truncated, format, percent)
-        for format in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+        for format in ("PNG", "TIFF", "WEBP", "BMP", "JPEG2000")
         for percent in (1, 10, 50, 90, 97)
     },
+    **{f"JPEG-{percent}": partial(truncated, "JPEG", percent) for percent in (1, 10, 50)},
     "damaged-header": lambda: b"\xff\xd8\xff" + bytes(300),
     "text-bomb": png_text_bomb,
     "profile-bomb": png_profile_bomb,
@@ -210,7 +218,8 @@ UNSUPPORTED: dict[str, Maker] = {
     "svg": lambda: b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "fits": lambda: b"SIMPLE  =                    T".ljust(2880),
     "film": lambda: struct.pack(">I", 24) + b"ftypisom" + bytes(4) + b"isommp42",
-    "jpeg2000": lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
+    "jpeg xl": lambda: b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40),
+    "raw file": lambda: b"II*\0\x10\0\0\0CR\x02\0" + bytes(40),
 }
 TOO_LARGE: dict[str, Maker] = {"bomb": png_bomb, "endless-row": partial(seed, "PNG", (1_000_001, 1))}
 MODES = ("1", "L", "LA", "P", "P+tRNS", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
@@ -221,6 +230,9 @@ ODD: dict[str, Maker] = {
     **{f"animated-{format}": partial(animated, format) for format in ("GIF", "PNG", "WEBP", "TIFF")},
     "float-nan": partial(float_tiff, float("nan"), float("inf"), -float("inf")),
     "float-high": partial(float_tiff, high=4000.0),
+    **{f"JPEG-{percent}": partial(truncated, "JPEG", percent) for percent in (90, 97)},
+    "JPEG2000": lambda: encoded(grey(), "JPEG2000"),
+    "JPEG2000-rgba": lambda: encoded(np.dstack([rgb(), grey()]), "JPEG2000"),
     "damaged-exif": partial(damaged, "exif"),
     "damaged-exif-directory": damaged_exif_directory,
     "damaged-xmp": partial(damaged, "xmp"),

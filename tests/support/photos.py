@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vintage_colorizer.photo.formats import output_format
-from vintage_colorizer.photo.metadata import Disclosure
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
 
 Pixels = NDArray[Any]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support import bad_files
+from support.openapi import require_documented
 from vintage_colorizer.options import ServeOptions
 
 PHOTO = bad_files.encoded(bad_files.grey(160, 120), "JPEG", quality=90)
@@ -45,15 +46,19 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def ask(self, target: str, body: bytes | None = None, *, method: str | None = None, **headers: str) -> Answer:
-        """One request with exactly these headers (underscores become dashes)."""
+        """One request with exactly these headers (underscores become dashes); the answer is as documented."""
+        method = method or ("GET" if body is None else "POST")
         given = {"Host": f"127.0.0.1:{self.port}", "Connection": "close"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and "Transfer-Encoding" not in given:
             given.setdefault("Content-Length", str(len(body)))
             given.setdefault("Content-Type", "application/octet-stream")
-        head = f"{method or ('GET' if body is None else 'POST')} {target} HTTP/1.1\r\n"
+        head = f"{method} {target} HTTP/1.1\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in given.items())
-        return self.raw(head.encode("latin-1") + b"\r\n" + (body or b""))
+        answer = self.raw(head.encode("latin-1") + b"\r\n" + (body or b""))
+        if self.app is not None:
+            require_documented(self.app.openapi(), method, target, answer)
+        return answer
 
     def raw(self, data: bytes, timeout: float = 20) -> Answer:
         """Send these bytes and read until the server closes."""
@@ -88,6 +93,7 @@ def running(**options: Any) -> Iterator[Running]:
 
     settings = ServeOptions.of(port=0, **options)
     app = server.create_app(settings)
+    app.openapi()  # made now, for it cannot be made in several threads at a time
     with server.listen(settings) as listener:
         uvicorn_server = server.make_server(app)
         thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})

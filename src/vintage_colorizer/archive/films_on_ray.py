@@ -138,8 +138,8 @@ def _color_segment(plan: Plan, segment: Segment, target: str) -> None:
             raise OutputError(_unshared(path))
     path = workspace.open_path(segment, f"-{platform.node()}-{os.getpid()}")
     with disk_errors(workspace):
-        made = color_segment(plan, segment, path, _networks(), lambda: None)
-        workspace.finish(segment, path, made)
+        chroma = color_segment(plan, segment, path, _networks(), lambda: None)
+        workspace.finish(segment, path, chroma)
 
 
 def _finish_all(

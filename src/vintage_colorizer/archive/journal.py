@@ -26,7 +26,7 @@ from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.places import Place, Url, exists, files_below, read_bytes, remove, write_bytes
 from vintage_colorizer.errors import InputError, MissingError, OutputExistsError
 from vintage_colorizer.files import readable_name, write_errors
-from vintage_colorizer.photo.result import Source
+from vintage_colorizer.photo.picture import Origin
 from vintage_colorizer.workers.base import Known
 
 try:
@@ -294,7 +294,7 @@ def _identity(item: Item) -> str | None:
     if not isinstance(item.source, Path):
         return None
     try:
-        return Source.of_file(item.source).identity
+        return Origin.of_file(item.source).identity
     except InputError:
         return None
 

@@ -36,9 +36,9 @@ from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import settings_of
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.formats import NAMES, output_format
-from vintage_colorizer.photo.picture import Header
+from vintage_colorizer.photo.picture import Header, Origin
 from vintage_colorizer.photo.reading import probe
-from vintage_colorizer.photo.result import ColorizedPhoto, Source, fingerprint
+from vintage_colorizer.photo.result import ColorizedPhoto, fingerprint
 from vintage_colorizer.workers.base import Known, Runner
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOpt
     """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
     if not os.path.exists(target):
         return False
-    origin = Source.of_file(source)
+    origin = Origin.of_file(source)
     origin.protect(target)
     return is_up_to_date(target, expected_fingerprint(origin.identity, colorizer, options), overwrite)
 

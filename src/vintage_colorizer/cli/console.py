@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.clock import Clock
 from vintage_colorizer.errors import OptionError, OutputError
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.photo.formats import NAMES
@@ -53,7 +54,6 @@ class Console:
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[rate]}"),
-            progress.TimeRemainingColumn(),
         )
         with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
             yield FileProgress(self, bar)
@@ -66,9 +66,11 @@ class FileProgress:
         """Draw on `bar`, or print lines on `console` from time to time if there is none."""
         self._console, self._bar = console, bar
         self._task = bar.add_task("coloring", total=None, rate="") if bar else None
-        self._start = self._last_line = time.monotonic()
+        self._clock = Clock()
+        self._clock.note(0)
+        self._last_line = time.monotonic()
         self.total: int | None = None
-        self.done = 0
+        self.done = self.skipped = 0
 
     def count_ahead(self, items: Iterable[Item]) -> None:
         """Count the inputs in the background, so that the time left can be told."""
@@ -81,17 +83,18 @@ class FileProgress:
 
         threading.Thread(target=count, name="count", daemon=True).start()
 
-    def advance(self) -> None:
-        """One more file is done."""
+    def advance(self, skipped: bool = False) -> None:
+        """One more file is done; one that was skipped says nothing of how long the others take."""
         self.done += 1
-        seconds = time.monotonic() - self._start
+        self.skipped += skipped
+        clock = self._clock
+        clock.note(self.done - self.skipped, None if self.total is None else self.total - self.skipped)
         if self._bar is not None and self._task is not None:
-            rate = f"{self.done / seconds:.1f}/s"
+            rate = "" if clock.rate is None else f"{clock.rate:.1f}/s{clock.left()}"
             self._bar.update(self._task, completed=self.done, total=self.total, rate=rate)
         elif time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
             self._last_line = time.monotonic()
-            left = f", {(self.total - self.done) * seconds / self.done:.0f} s left" if self.total else ""
-            self._console.say(f"{self.done} of {self.total or 'many'} files{left}")
+            self._console.say(f"{self.done} of {self.total or 'many'} files{clock.left()}")
 
 
 class Tally:

@@ -13,6 +13,7 @@ from vintage_colorizer.archive.films import color_one
 from vintage_colorizer.archive.inputs import Item, Outcome, Wanted, find, may_be_several
 from vintage_colorizer.cli.console import PLAIN_PROGRESS_SECONDS, Console, Tally, open_report, single_line
 from vintage_colorizer.cli.photo import at_home
+from vintage_colorizer.clock import Clock
 from vintage_colorizer.errors import FAILED, INTERRUPTED
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.encoding import require_settings
@@ -28,7 +29,7 @@ from vintage_colorizer.workers import require_ray
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films; return the exit code."""
     wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
-    shared = with_look(options).model_dump(include=set(ColorOptions.model_fields))
+    shared = with_look(options).part(ColorOptions)
     Networks().engine(
         at_home(PhotoOptions.of(**shared), job)
     )  # says what computes; whatever is wrong is said before any work
@@ -91,15 +92,14 @@ def film_progress(console: Console, name: str) -> Iterator[Report]:
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[facts]}"),
-        progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
         task = bar.add_task("", facts="")
         clock = Clock()
 
         def show(now: Progress) -> None:
-            facts = f"{clock.rate(now):.1f} frames/s, {_shots(now)}"
-            bar.update(task, description=now.stage, completed=now.done, total=now.total, facts=facts)
+            clock.note(now.done, now.total, now.stage)
+            bar.update(task, description=now.stage, completed=now.done, total=now.total, facts=_facts(now, clock))
 
         yield show
 
@@ -110,29 +110,14 @@ def _plain_progress(console: Console, name: str) -> Report:
 
     def show(now: Progress) -> None:
         nonlocal spoken
-        rate = clock.rate(now)
+        clock.note(now.done, now.total, now.stage)
         if now.stage == "coloring" and now.total and time.monotonic() - spoken > PLAIN_PROGRESS_SECONDS:
             spoken = time.monotonic()
-            left = f", {(now.total - now.done) / rate:.0f} s left" if rate else ""
-            console.say(f"{name}: {now.done} of {now.total} frames, {rate:.1f} frames/s, {_shots(now)}{left}")
+            console.say(f"{name}: {now.done} of {now.total} frames, {_facts(now, clock)}")
 
     return show
 
 
-def _shots(now: Progress) -> str:
-    return f"{now.shots} shot{'s' if now.shots != 1 else ''}"
-
-
-class Clock:
-    """Frames a second in the present stage; what an earlier run had done does not count."""
-
-    def __init__(self) -> None:
-        """Start with the first stage."""
-        self._stage, self._start, self._first = "", 0.0, 0
-
-    def rate(self, now: Progress) -> float:
-        """Frames a second so far, 0 at the beginning of a stage."""
-        if now.stage != self._stage:
-            self._stage, self._start, self._first = now.stage, time.monotonic(), now.done
-        seconds = time.monotonic() - self._start
-        return (now.done - self._first) / seconds if seconds > 0.05 else 0.0
+def _facts(now: Progress, clock: Clock) -> str:
+    rate = "" if clock.rate is None else f"{clock.rate:.1f} frames/s, "
+    return f"{rate}{now.shots} shot{'s' if now.shots != 1 else ''}{clock.left()}"

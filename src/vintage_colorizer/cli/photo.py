@@ -20,12 +20,12 @@ from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, VintageCo
 from vintage_colorizer.files import atomically
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.formats import NAMES, output_format
-from vintage_colorizer.photo.metadata import Disclosure
-from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.reading import read_photo
-from vintage_colorizer.photo.result import ColorizedPhoto, Source
+from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.workers import open_runner
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def color_photos(
                 report(outcome)
                 tally.add(outcome)
                 if several:
-                    progress.advance()
+                    progress.advance(skipped=outcome.status == "skipped")
                 elif outcome.status != "failed":
                     console.say(single_line(outcome))
         except KeyboardInterrupt:
@@ -157,7 +157,7 @@ def try_render_factors(
         raise OptionError("--try makes a sheet of one photo; name a single picture of this machine.")
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
-    Source.of_file(source).protect(target)
+    Origin.of_file(source).protect(target)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
     results = Colorizer(options).at_render_factors(photo, factors.split(","), options)
     # Like any result, a sheet is known again: made twice it is no stranger, and it is never taken as input.

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from vintage_colorizer.cli.console import Console
+from vintage_colorizer.clock import Clock
 from vintage_colorizer.networks import weights
 
 
@@ -19,11 +20,18 @@ def fetch_weights(look: str, console: Console) -> None:
     from rich import progress
     from rich.console import Console as RichConsole
 
-    columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn())
+    columns = (progress.BarColumn(), progress.DownloadColumn(), progress.TextColumn("{task.fields[rate]}"))
     quiet = console.quiet or not sys.stderr.isatty()
     with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task(look, total=None)
-        line = weights.fetch(look, lambda done, total: bar.update(task, completed=done, total=total))
+        task = bar.add_task(look, total=None, rate="")
+        clock = Clock()
+
+        def show(done: int, total: int) -> None:
+            clock.note(done, total)
+            rate = "" if clock.rate is None else f"{clock.rate / 1e6:.1f} MB/s{clock.left()}"
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        line = weights.fetch(look, show)
     console.say(line)
 
 

@@ -25,18 +25,16 @@ class Extractor:
     def __init__(self) -> None:
         """Load it; MissingError if torch, timm or the weights are not installed."""
         try:
-            import timm
             import torch
 
-            from vintage_colorizer.networks.architectures.compact import load_lite
+            from vintage_colorizer.networks.architectures.lite import build_lite
+
+            self._network: Any = build_lite("tf_efficientnet_lite2", num_classes=0)
         except ImportError as error:
             raise MissingError(
                 f"The distribution distance needs {error.name}: pip install 'vintage-colorizer[train]'."
             ) from error
         torch.set_num_threads(1)  # photos are worked on side by side
-        network = timm.create_model("tf_efficientnet_lite2", num_classes=0)
-        load_lite(network, "tf_efficientnet_lite2")
-        self._network: Any = network.eval()
 
     def __reduce__(self) -> tuple[type[Extractor], tuple[()]]:
         """Sent to another process, it is loaded there."""

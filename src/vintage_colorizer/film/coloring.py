@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ from vintage_colorizer.film.ahead import ahead
 from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
-from vintage_colorizer.film.source import FrameReader, luma_plane
+from vintage_colorizer.film.source import FrameReader
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, propose_batch
@@ -58,16 +56,13 @@ class FilmFrame:
 def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Iterator[FilmFrame]:
     """Color a film and yield its frames in order, without writing anything."""
     options = with_look(options)
-    threads = options.threads or os.cpu_count() or 1
-    plan = make_plan(source, networks, options, "ffv1", "", threads, lambda progress: None)
+    plan = make_plan(source, networks, options, "ffv1")
     whole = Segment(0, 0, len(plan.starts))
     for frame, _ in colored_frames(plan, whole, networks.engine(options)):
         yield frame
 
 
-def color_segment(
-    plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]
-) -> dict[str, Any]:
+def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]) -> float:
     """Color and encode one segment: a pure function of plan and segment.
 
     Args:
@@ -78,7 +73,7 @@ def color_segment(
         tick: called for every frame.
 
     Returns:
-        Facts to keep with the segment: the mean strength of its color.
+        The mean strength of the segment's color.
     """
     writer = SegmentWriter(path, plan.encoding)
     try:
@@ -92,7 +87,7 @@ def color_segment(
     except BaseException:
         writer.abandon()
         raise
-    return {"chroma": total / (segment.stop - segment.start)}
+    return total / (segment.stop - segment.start)
 
 
 @dataclass(frozen=True)
@@ -128,10 +123,9 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     """Decode: the frames of a segment and those around it its colors depend on."""
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    reader = FrameReader(source, plan.raw_times, plan.encoding.threads)
+    reader = FrameReader(plan, plan.encoding.threads)
     before: Floats | None = None
-    for index, frame in reader.read(*plan.reach(segment)):
-        luma = luma_plane(frame, source)
+    for index, luma in reader.read(*plan.reach(segment)):
         small = shrink_luma(luma, source.coding, source.orientation, height, width)
         repeats = before is not None and np.array_equal(small, before)
         yield _Seen(index, luma if segment.start <= index < segment.stop else None, small, repeats)

@@ -29,35 +29,41 @@ class Kind:
 
 
 MP4 = Kind(
-    "mp4",
-    ("h264", "h265", "av1", "vp9"),
-    _MP4_AUDIO,
-    "aac",
-    frozenset({"mov_text", "dvd_subtitle"}),
-    "mov_text",
-    _FAST_START,
+    format="mp4",
+    codecs=("h264", "h265", "av1", "vp9"),
+    audio=_MP4_AUDIO,
+    audio_fallback="aac",
+    subtitles=frozenset({"mov_text", "dvd_subtitle"}),
+    text_subtitles="mov_text",
+    options=_FAST_START,
 )
 MOV = Kind(
-    "mov",
-    ("h264", "h265", "prores", "ffv1"),
-    _MP4_AUDIO - {"opus", "flac"} | _PCM,
-    "aac",
-    frozenset({"mov_text"}),
-    "mov_text",
-    _FAST_START,
+    format="mov",
+    codecs=("h264", "h265", "prores", "ffv1"),
+    audio=_MP4_AUDIO - {"opus", "flac"} | _PCM,
+    audio_fallback="aac",
+    subtitles=frozenset({"mov_text"}),
+    text_subtitles="mov_text",
+    options=_FAST_START,
 )
 MKV = Kind(
-    "matroska",
-    ("h264", "h265", "vp9", "av1", "ffv1", "prores"),
-    None,
-    "flac",
-    frozenset({"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
-    "subrip",
-    _NO_SHIFT,
+    format="matroska",
+    codecs=("h264", "h265", "vp9", "av1", "ffv1", "prores"),
+    audio=None,
+    audio_fallback="flac",
+    subtitles=frozenset({"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
+    text_subtitles="subrip",
+    options=_NO_SHIFT,
     attachments=True,
 )
 WEBM = Kind(
-    "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt", _NO_SHIFT
+    format="webm",
+    codecs=("vp9", "av1"),
+    audio=frozenset({"opus", "vorbis"}),
+    audio_fallback="libopus",
+    subtitles=frozenset({"webvtt"}),
+    text_subtitles="webvtt",
+    options=_NO_SHIFT,
 )
 KINDS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".mkv": MKV, ".webm": WEBM}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -104,16 +104,6 @@ class Encoding:
             preset=options.preset,
             threads=threads,
         )
-
-    @classmethod
-    def of_values(cls, values: dict[str, Any]) -> Encoding:
-        """Build it again from `values` after a trip through JSON."""
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **lists, "coding": Coding(**values["coding"])})
-
-    def values(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return asdict(self)
 
     @property
     def halved(self) -> tuple[bool, bool]:

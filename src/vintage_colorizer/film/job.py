@@ -9,7 +9,6 @@ Luma planes go to the encoder as they came from the decoder. Everything here run
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,8 +59,8 @@ def color_in_turn(
     """Color and keep segments of a film, one after the other."""
     for segment in segments:
         path = workspace.open_path(segment)
-        made = color_segment(plan, segment, path, networks, lambda: frames(1))
-        workspace.finish(segment, path, made)
+        chroma = color_segment(plan, segment, path, networks, lambda: frames(1))
+        workspace.finish(segment, path, chroma)
 
 
 ColorSegments = Callable[[Plan, Sequence[Segment], Workspace, Networks, Frames], None]
@@ -98,12 +97,11 @@ def color_film(
     """
     options = with_look(options)
     _, codec = kind_of(target, options.codec)
-    threads = options.threads or os.cpu_count() or 1
     with open_film(source) as container:
         if MARK in comment_of(container):
             return FilmResult(str(target), "it was colored by Vintage Colorizer before")
     network = networks.engine(options).info.sha256
-    fingerprint = film_fingerprint(source, options, network, threads, target.suffix.lower())
+    fingerprint = film_fingerprint(source, options, network, target.suffix.lower())
     workspace = Workspace(target)
     with workspace.locked(), disk_errors(workspace):
         if _is_done(source, target, fingerprint, overwrite):
@@ -113,7 +111,7 @@ def color_film(
             workspace.folder.mkdir()
         plan = workspace.load(fingerprint, source)
         if plan is None:
-            plan = make_plan(source, networks, options, codec, fingerprint, threads, report)
+            plan = make_plan(source, networks, options, codec, fingerprint, report)
             workspace.save(plan)
         return _work(plan, workspace, networks, report, color_segments)
 
@@ -140,14 +138,10 @@ def _work(
         raise UnreadableError(f"{plan.source.path} changed while it was colored; run the same command again.")
     report(Progress("joining", done, total, len(plan.shots)))
     pieces = [workspace.piece(segment, known) for segment, known in zip(plan.segments, facts, strict=True)]
-    kind, _ = kind_of(workspace.target, plan.encoding.codec)
     comment = f"{MARK} Look {plan.look}, network {plan.network}. Fingerprint {plan.fingerprint}."
-    end = None if plan.options.preview is None else float((plan.starts[-1] + plan.durations[-1]) * plan.times.base)
-    notes = join(workspace.joined, kind, plan.source, plan.encoding, plan.times, pieces, comment, end)
+    notes = join(workspace.joined, plan, pieces, comment)
     workspace.appear()
-    chroma = (
-        sum(known["chroma"] * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
-    )
+    chroma = sum(known.chroma * (one.stop - one.start) for known, one in zip(facts, plan.segments, strict=True)) / total
     return _result(plan, workspace.target, resumed, chroma, notes)
 
 

@@ -21,9 +21,9 @@ from av.stream import Disposition
 
 from vintage_colorizer.errors import OutputError
 from vintage_colorizer.files import readable_name
-from vintage_colorizer.film.containers import MKV, WEBM, Kind
+from vintage_colorizer.film.containers import MKV, WEBM, Kind, kind_of
 from vintage_colorizer.film.encoding import Encoding
-from vintage_colorizer.film.plan import Piece, Times
+from vintage_colorizer.film.plan import Piece, Plan, Times
 from vintage_colorizer.film.source import Source, film_stream, open_film, url
 
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # not of the film
@@ -36,31 +36,20 @@ AUDIO_BIT_RATE = 96_000  # a channel
 GAP_SECONDS = 0.1  # of missing sound that is filled with silence
 
 
-def join(
-    target: Path,
-    kind: Kind,
-    source: Source,
-    encoding: Encoding,
-    times: Times,
-    pieces: Sequence[Piece],
-    comment: str,
-    end: float | None,
-) -> list[str]:
+def join(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str) -> list[str]:
     """Write the finished film; return notes on what was converted or left out.
 
     Args:
-        target: file to write.
-        kind: of the file.
-        source: the film the frames came from; its other streams are copied.
-        encoding: of the pieces.
-        times: of all frames.
+        target: file to write; its name says of which kind.
+        plan: of the film; the other streams of its source are copied.
         pieces: in order.
         comment: added to the metadata.
-        end: leave out what other streams hold after this many seconds; None to keep everything.
 
     Raises:
         OutputError: the container refuses the result.
     """
+    kind, _ = kind_of(target, plan.encoding.codec)
+    source, encoding, end = plan.source, plan.encoding, plan.end
     notes: list[str] = []
     with ExitStack() as stack:
         original = stack.enter_context(open_film(Path(source.path)))
@@ -79,7 +68,7 @@ def join(
         if chapters := [one for one in original.chapters() if end is None]:
             out.set_chapters(chapters)
         packets = heapq.merge(
-            _video(pieces, times, stream), _others(original, passengers, end), key=lambda timed: timed[0]
+            _video(pieces, plan.times, stream), _others(original, passengers, end), key=lambda timed: timed[0]
         )
         try:
             for _, packet in packets:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from pydantic import Base64Bytes
 
 from vintage_colorizer.files import identity
 from vintage_colorizer.film.encoding import Encoding
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.scan import Scan, scan
-from vintage_colorizer.film.source import FrameReader, Source, luma_plane
+from vintage_colorizer.film.source import FrameReader, Source
 from vintage_colorizer.film.stability import REACH
 from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
 from vintage_colorizer.networks.engines import Engine
@@ -24,7 +27,7 @@ from vintage_colorizer.networks.inference import (
     choose_render_factor,
     settings_of,
 )
-from vintage_colorizer.options import FilmOptions, Look
+from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
@@ -84,11 +87,20 @@ class Plan:
     starts: tuple[int, ...]  # as the result has them: they only increase
     durations: tuple[int, ...]
     notes: tuple[str, ...]
+    signatures: Base64Bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
+    damaged: bool = False  # whether the scan found damage
 
     @property
     def times(self) -> Times:
         """When frames are shown."""
         return Times(Fraction(*self.source.time_base), self.starts, self.durations)
+
+    @property
+    def end(self) -> float | None:
+        """The second after which a preview leaves out what other streams hold; None to keep everything."""
+        if self.options.preview is None:
+            return None
+        return float((self.starts[-1] + self.durations[-1]) * self.times.base)
 
     def reach(self, segment: Segment) -> tuple[int, int]:
         """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
@@ -96,27 +108,6 @@ class Plan:
         after_last = bisect_left(self.shots, segment.stop)
         end = self.shots[after_last] if after_last < len(self.shots) else len(self.starts)
         return max(first_shot, segment.start - REACH), min(end, segment.stop + REACH)
-
-    def to_json(self) -> str:
-        """As text that `of_json` reads."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values["source"], values["encoding"] = self.source.values(), self.encoding.values()
-        values["options"] = self.options.model_dump()
-        values["segments"] = [asdict(one) for one in self.segments]
-        return json.dumps(values)
-
-    @classmethod
-    def of_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        lists["segments"] = tuple(Segment(**one) for one in values["segments"])
-        parts = {
-            "source": Source.of_values(values["source"]),
-            "encoding": Encoding.of_values(values["encoding"]),
-            "options": FilmOptions.of(**values["options"]),
-        }
-        return cls(**{**values, **lists, **parts})
 
 
 def cut(
@@ -135,17 +126,28 @@ def cut(
         begin, index = limit, index + 1
 
 
-def film_fingerprint(path: Path, options: FilmOptions, network: str, threads: int, suffix: str) -> str:
+def threads_of(options: FilmOptions) -> int:
+    """How many threads a film gets: all, unless the options say otherwise."""
+    return options.threads or os.cpu_count() or 1
+
+
+def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str) -> str:
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
-    shaping = options.model_dump(exclude={"weights", "engine", "device", "threads", "no_resume"})
-    parts = [identity(path), network, threads, suffix, shaping]
+    shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
+    parts = [identity(path), network, threads_of(options), suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def make_plan(
-    source: Path, networks: Networks, options: FilmOptions, codec: str, fingerprint: str, threads: int, report: Report
+    source: Path,
+    networks: Networks,
+    options: FilmOptions,
+    codec: str,
+    fingerprint: str = "",
+    report: Report = lambda progress: None,
 ) -> Plan:
     """Scan a film and decide everything about its result."""
+    threads = threads_of(options)
     found = scan(source, threads, options.preview, lambda *count: report(Progress("scanning", *count)))
     engine = networks.engine(options)
     look = options.look or FILM_LOOK
@@ -172,6 +174,8 @@ def make_plan(
         starts=found.starts,
         durations=found.durations,
         notes=(*found.notes, *encoding.notes(found.source)),
+        signatures=found.signatures,
+        damaged=found.damaged,
     )
 
 
@@ -180,9 +184,9 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
     ends = [*found.shots[1:], len(found.starts)]
     length, start = max((end - start, start) for start, end in zip(found.shots, ends, strict=True))
     middle = start + length // 2
-    _, frame = next(FrameReader(found.source, found.raw_times, threads).read(middle, middle + 1))
     source = found.source
-    picture = shrink_luma(luma_plane(frame, source), source.coding, source.orientation, *source.display_size)
+    _, luma = next(FrameReader(found, threads).read(middle, middle + 1))
+    picture = shrink_luma(luma, source.coding, source.orientation, *source.display_size)
     _, factor = choose_render_factor(engine, picture, settings)
     return factor
 

@@ -7,7 +7,6 @@ goes on. If the parent dies, the worker's standard input closes and it stops at 
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -17,20 +16,47 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from vintage_colorizer import errors
-from vintage_colorizer.errors import UnreadableError, VintageColorizerError
+from vintage_colorizer.errors import OutOfMemoryError, UnreadableError, VintageColorizerError, error_named
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.film.progress import Progress, Report, throttled
+from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 
 SILENCE = 300.0  # seconds without any progress after which a worker counts as hanging
 LAST_LINES = 5  # of what a crashed worker wrote to its standard error
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do."""
+
+    source: str
+    target: str
+    options: FilmOptions
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error of our tree: the name of its class, and what it says."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker says; one of the three."""
+
+    progress: Progress | None = None
+    result: FilmResult | None = None
+    failure: Failure | None = None
 
 
 def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwrite: bool, report: Report) -> FilmResult:
@@ -40,18 +66,13 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
         UnreadableError: the process crashed or hung on this film.
         VintageColorizerError: whatever `color_film` raised there.
     """
-    job = {
-        "source": str(source.absolute()),
-        "target": str(target.absolute()),
-        "options": options.model_dump(),
-        "overwrite": overwrite,
-    }
+    job = Job(str(source.absolute()), str(target.absolute()), options, overwrite)
     with _process() as process:
         said: queue.Queue[str | None] = queue.Queue()
         last: deque[str] = deque(maxlen=LAST_LINES)
         listeners = [_listen(process.stdout, said.put, lambda: said.put(None)), _listen(process.stderr, last.append)]
         assert process.stdin is not None
-        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.write(to_json(job) + "\n")
         process.stdin.flush()
         answer = _follow(said, source, report)
         if answer is None:
@@ -73,14 +94,13 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
             ) from None
         if line is None:
             return None
-        message = json.loads(line)
-        if "progress" in message:
-            report(Progress(**message["progress"]))
-        elif "result" in message:
-            notes = tuple(message["result"].pop("notes"))
-            return FilmResult(**message["result"], notes=notes)
-        else:
-            raise getattr(errors, message["error"])(message["message"])
+        message = of_json(Message, line)
+        if message.failure is not None:
+            raise error_named(message.failure.error)(message.failure.message)
+        if message.result is not None:
+            return message.result
+        if message.progress is not None:
+            report(message.progress)
 
 
 @contextmanager
@@ -146,32 +166,25 @@ def main() -> None:
     # Only the protocol may use standard output: what a library prints goes to standard error.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape") as out:
         os.dup2(2, 1)
-        job = json.loads(sys.stdin.readline())
+        job = of_json(Job, sys.stdin.readline())
         threading.Thread(target=_die_with_parent, daemon=True).start()
-        _say(out, _done(job, throttled(lambda progress: _say(out, {"progress": asdict(progress)}))))
+        _say(out, _done(job, throttled(lambda progress: _say(out, Message(progress=progress)))))
 
 
-def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
-    options = FilmOptions.of(**job["options"])
+def _done(job: Job, report: Report) -> Message:
+    source, target = Path(job.source), Path(job.target)
     try:
-        result = color_film(
-            Path(job["source"]),
-            Path(job["target"]),
-            Networks(),
-            options,
-            overwrite=job["overwrite"],
-            report=report,
-        )
+        result = color_film(source, target, Networks(), job.options, overwrite=job.overwrite, report=report)
     except VintageColorizerError as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        return Message(failure=Failure(type(error).__name__, str(error)))
     except MemoryError:
-        message = f"There is not enough memory for {job['source']}; close other programs or lower --render-factor."
-        return {"error": "OutOfMemoryError", "message": message}
-    return {"result": asdict(result)}
+        message = f"There is not enough memory for {source}; close other programs or lower --render-factor."
+        return Message(failure=Failure(OutOfMemoryError.__name__, message))
+    return Message(result=result)
 
 
-def _say(out: IO[str], message: dict[str, Any]) -> None:
-    out.write(json.dumps(message) + "\n")
+def _say(out: IO[str], message: Message) -> None:
+    out.write(to_json(message) + "\n")
     out.flush()
 
 

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 
 from vintage_colorizer.errors import UnreadableError, UnsupportedError
 from vintage_colorizer.film.shots import ShotDetector
+from vintage_colorizer.film.signatures import signature, thumb
 from vintage_colorizer.film.source import (
     INTERLACED_SHARE,
     Losses,
@@ -37,6 +38,8 @@ class Scan:
     starts: tuple[int, ...]  # when each frame is shown; they only increase
     durations: tuple[int, ...]
     shots: tuple[int, ...]
+    signatures: bytes  # of all frames, one after the other, see `signature`
+    damaged: bool
     notes: tuple[str, ...]
 
 
@@ -49,6 +52,7 @@ class _Tally:
         self.last_duration = 0
         self.interlaced = self.resized = self.retimed = self.corrupt = 0
         self.shots = ShotDetector()
+        self.signatures = bytearray()
 
     @property
     def length(self) -> int:
@@ -70,7 +74,9 @@ class _Tally:
         self.interlaced += frame.interlaced_frame
         self.corrupt += frame.is_corrupt
         self.resized += (frame.width, frame.height) != (source.width, source.height)
-        self.shots.push(luma_plane(frame, source))
+        small = thumb(luma_plane(frame, source))
+        self.shots.push(small)
+        self.signatures += signature(small, source.coding.depth)
 
 
 def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
@@ -123,6 +129,8 @@ def _result(source: Source, tally: _Tally, losses: Losses) -> Scan:
         tuple(starts),
         tuple(durations),
         tuple(tally.shots.finish()),
+        bytes(tally.signatures),
+        bool(losses.packets or tally.corrupt),
         tuple(notes),
     )
 

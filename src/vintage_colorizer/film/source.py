@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import av
 import numpy as np
@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
+from vintage_colorizer.film.signatures import agrees
 
 SUFFIXES = [
     ".mp4",
@@ -91,16 +92,6 @@ class Source:
         """Height and width as shown: upright, with square pixels."""
         height, width = self.height, max(1, round(self.width * self.aspect[0] / self.aspect[1]))
         return (width, height) if self.orientation.transpose else (height, width)
-
-    @classmethod
-    def of_values(cls, values: dict[str, Any]) -> Source:
-        """Build it again from `asdict` after a trip through JSON."""
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **lists, "coding": Coding(**values["coding"])})
-
-    def values(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return asdict(self)
 
 
 @dataclass
@@ -297,35 +288,72 @@ def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFram
         return []
 
 
-class FrameReader:
-    """Reads ranges of a film whose frame times are known."""
+class Scanned(Protocol):
+    """What a scan found that it takes to read frames again: a `Scan`, or a `Plan` made from one."""
 
-    def __init__(self, source: Source, times: Sequence[int | None], threads: int) -> None:
-        """`times` are the frames' times as a scan of the whole film found them, see `time_of`."""
-        self._path, self._threads = Path(source.path), threads
-        self._times = times
+    @property
+    def source(self) -> Source:
+        """The film."""
+
+    @property
+    def raw_times(self) -> Sequence[int | None]:
+        """The times of its frames, see `time_of`."""
+
+    @property
+    def signatures(self) -> bytes:
+        """Of its frames, see `signature`; empty if none were kept."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it found damage."""
+
+
+class FrameReader:
+    """Reads ranges of a film that was scanned; what it reads looks as it did then."""
+
+    def __init__(self, film: Scanned, threads: int) -> None:
+        """`threads` are the decoder's."""
+        self._film, self._source, self._threads = film, film.source, threads
+        self._path = Path(film.source.path)
+        self._times = times = film.raw_times
         known = [time for time in times if time is not None]
         self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
 
-    def read(self, start: int, stop: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (index, frame) for start <= index < stop.
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
+        """Yield (index, luma plane) for start <= index < stop.
 
         Raises:
-            UnreadableError: a frame that was there before is not there any more.
+            UnreadableError: a frame that was there before is not there any more, or looks different.
         """
         expected = start
-        # Some containers are sought in only roughly; and where a film is damaged, decoding from some
-        # frame on can give other frames than decoding from the beginning.
-        for first in (start, start - ROUGHLY, 0):
-            for index, frame in self._from(max(0, first)):
-                if index > expected or expected == stop:
+        why = ""
+        # Some containers are sought in only roughly; and decoding from some frame on can give other frames,
+        # or other pictures, than decoding from the beginning.
+        for first in dict.fromkeys((start, max(0, start - ROUGHLY), 0)):
+            why = "was lost while it was read; has the file changed?"
+            for index, frame in self._from(first):
+                if index < expected:
+                    continue
+                if index > expected:
                     break
-                if index == expected:
-                    yield index, frame
-                    expected += 1
-            if expected == stop:
-                return
-        raise UnreadableError(f"{self._path} lost frame {expected} while it was read; has the file changed?")
+                luma = luma_plane(frame, self._source)
+                if not self._agrees(index, luma, first):
+                    why = "is decoded differently each time; it may be damaged, so try again with --threads 1."
+                    break
+                yield index, luma
+                expected += 1
+                if expected == stop:
+                    return
+        raise UnreadableError(f"{self._path}: frame {expected} {why}")
+
+    def _agrees(self, index: int, luma: Plane, first: int) -> bool:
+        """Whether a frame decoded from `first` on looks as it did in the scan.
+
+        What is made of damaged packets varies from time to time, so from the beginning it is taken as it comes.
+        """
+        if self._film.damaged and first == 0:
+            return True
+        return agrees(self._film.signatures, index, luma, self._source.coding.depth)
 
     def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames from one near `start` at which decoding can begin; none if there is no way."""
@@ -338,6 +366,7 @@ class FrameReader:
             if self._index is None or time is None:
                 return
             try:
+                _prime(container, stream)
                 container.seek(time, stream=stream)
             except av.error.FFmpegError:
                 return
@@ -355,8 +384,15 @@ class FrameReader:
         return stream
 
 
+def _prime(container: InputContainer, stream: VideoStream) -> None:
+    """Decode the first packet, which can hold what later frames need, such as the version of x264."""
+    for packet in container.demux(stream):
+        _decoded(packet, stream, Losses())
+        return
+
+
 def prepare_decoder(stream: VideoStream, threads: int) -> None:
-    """Let a decoder use several threads; what it decodes does not depend on them."""
+    """Let a decoder use several threads; only what it makes of damaged packets depends on them."""
     stream.codec_context.thread_count = min(threads, 4)
     stream.codec_context.thread_type = "AUTO"
 

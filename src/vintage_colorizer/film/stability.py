@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 import cv2
@@ -34,9 +35,11 @@ def fade_extremes(chroma: Floats, luma: Floats) -> Floats:
 
     Args:
         chroma: (U, V), h x w x 2.
-        luma: H x W, 0..1, of any size.
+        luma: H x W, 0..1, of any size; h x w is used as it is.
     """
-    small = cv2.resize(luma, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
+    small = luma
+    if luma.shape != chroma.shape[:2]:
+        small = cv2.resize(luma, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
     share = np.minimum(np.clip(small / DARK, 0, 1), np.clip((1 - small) / (1 - BRIGHT), 0, 1))
     return np.asarray(chroma * share[..., None], dtype=np.float32)
 
@@ -189,12 +192,8 @@ def moved(planes: Floats, link: Floats) -> Floats:
     )
 
 
-_grids: dict[tuple[int, int], tuple[Floats, Floats]] = {}
-
-
+@lru_cache(maxsize=2)
 def _grid(height: int, width: int) -> tuple[Floats, Floats]:
     """Row and column of every pixel."""
-    if (height, width) not in _grids:
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        _grids[height, width] = y, x
-    return _grids[height, width]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return y, x

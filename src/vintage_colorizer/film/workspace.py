@@ -6,25 +6,31 @@ frames, so one made yesterday, or on another machine, fits beside one made today
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import av
-from filelock import FileLock, Timeout
 
-from vintage_colorizer.errors import OutputError, OutputExistsError
-from vintage_colorizer.files import readable_name
+from vintage_colorizer.errors import MissingError, OutputError, OutputExistsError
+from vintage_colorizer.files import locked, readable_name, sha256_of
 from vintage_colorizer.film.plan import Piece, Plan, Segment
+from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.film.source import url
 
 LOCK_PATIENCE = 3.0  # seconds for the worker of a run that was just killed to notice
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is kept beside a finished segment."""
+
+    sha256: str  # of its file
+    delay: int  # how many places early it decodes frames
+    chroma: float  # mean strength of its color
 
 
 class Workspace:
@@ -36,6 +42,7 @@ class Workspace:
         short = target.name.encode()[:200].decode(errors="ignore")
         self.folder = target.with_name(f".{short}.parts")
         self._lock = target.with_name(f".{short}.lock")
+        self._finished: dict[int, Facts] = {}  # of segments whose files were hashed by this run
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -44,30 +51,28 @@ class Workspace:
         Raises:
             OutputExistsError: another process is writing it.
         """
-        lock = FileLock(self._lock)
-        try:
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=LOCK_PATIENCE)
-        except Timeout:
-            name = readable_name(self.target)
-            raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
-        except OSError as error:
-            name = readable_name(self.target)
-            raise OutputError(f"{name} cannot be written ({error.strerror}); choose another place with -o.") from error
-        try:
-            self.folder.mkdir(exist_ok=True)
-            yield
-        finally:
-            with suppress(OSError):
-                self.folder.rmdir()  # if nothing is in it
-            self._lock.unlink(missing_ok=True)
-            lock.release()
+        name = readable_name(self.target)
+        with ExitStack() as held:
+            try:
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self._lock, LOCK_PATIENCE))
+                self.folder.mkdir(exist_ok=True)
+            except TimeoutError:
+                raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
+            except OSError as error:
+                why = error.strerror or error
+                raise OutputError(f"{name} cannot be written ({why}); choose another place with -o.") from error
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    self.folder.rmdir()  # if nothing is in it
 
     def load(self, fingerprint: str, source: Path) -> Plan | None:
         """The plan an earlier run left, if it was for the same source and options; else everything is cleared."""
         try:
-            plan = Plan.of_json((self.folder / "plan.json").read_text())
-        except (OSError, ValueError, KeyError, TypeError):
+            plan = self._plan()
+        except (OSError, ValueError):
             plan = None
         if plan is not None and plan.fingerprint == fingerprint:
             return replace(plan, source=replace(plan.source, path=str(source)))  # it may have been moved
@@ -77,22 +82,23 @@ class Workspace:
 
     def save(self, plan: Plan) -> None:
         """Keep a plan for later runs."""
-        self._write("plan.json", plan.to_json())
+        self._write("plan.json", to_json(plan))
 
     def shortage(self) -> str:
         """How much space the rest of the film needs, judged by the finished segments; empty if there is none."""
         sizes = {int(path.stem): path.stat().st_size for path in self.folder.glob("[0-9]*.mkv") if path.stem.isdigit()}
         try:
-            plan = Plan.of_json((self.folder / "plan.json").read_text())
+            plan = self._plan()
             frames = sum(plan.segments[index].stop - plan.segments[index].start for index in sizes)
             size = sum(sizes.values())
             needed = 2 * size * len(plan.starts) / frames - size  # all segments, and all once more when they are joined
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        except (OSError, ValueError, IndexError, ZeroDivisionError):
             return ""
         return f"about {needed / 2**20:.0f} MiB are needed, "
 
     def clear(self) -> None:
         """Remove the folder and all in it."""
+        self._finished.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -104,7 +110,7 @@ class Workspace:
         """Where a segment is written before it is finished; attempts by several machines have names of their own."""
         return self.folder / f"{segment.index:06d}.open{attempt}.mkv"
 
-    def finish(self, segment: Segment, path: Path, facts: dict[str, Any]) -> None:
+    def finish(self, segment: Segment, path: Path, chroma: float) -> None:
         """Verify a segment just written to `path` and keep it.
 
         Raises:
@@ -112,27 +118,34 @@ class Workspace:
         """
         delay = inspect(path, segment)
         _flush_to_disk(path)
-        kept = {"sha256": _sha256(path), "delay": delay, **facts}
+        facts = Facts(sha256_of(path), delay, chroma)
         os.replace(path, self._kept_path(segment))
-        self._write(f"{segment.index:06d}.json", json.dumps(kept))
+        self._write(f"{segment.index:06d}.json", to_json(facts))
+        self._finished[segment.index] = facts
 
-    def finished(self, segment: Segment) -> dict[str, Any] | None:
-        """The facts about a segment if it is here and unharmed, else None."""
-        try:
-            facts: dict[str, Any] = json.loads((self.folder / f"{segment.index:06d}.json").read_text())
-            return facts if facts["sha256"] == _sha256(self._kept_path(segment)) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def finished(self, segment: Segment) -> Facts | None:
+        """The facts about a segment if it is here and unharmed, else None; a file is hashed once a run."""
+        if segment.index not in self._finished:
+            try:
+                facts = of_json(Facts, (self.folder / f"{segment.index:06d}.json").read_text())
+                if facts.sha256 == sha256_of(self._kept_path(segment)):
+                    self._finished[segment.index] = facts
+            except (OSError, ValueError, MissingError):
+                pass
+        return self._finished.get(segment.index)
 
-    def piece(self, segment: Segment, facts: dict[str, Any]) -> Piece:
+    def piece(self, segment: Segment, facts: Facts) -> Piece:
         """A finished segment, for joining."""
-        return Piece(self._kept_path(segment), segment.start, facts["delay"])
+        return Piece(self._kept_path(segment), segment.start, facts.delay)
 
     def appear(self) -> None:
         """Give the joined film its name, and clean up."""
         _flush_to_disk(self.joined)
         os.replace(self.joined, self.target)
         self.clear()
+
+    def _plan(self) -> Plan:
+        return of_json(Plan, (self.folder / "plan.json").read_text())
 
     def _kept_path(self, segment: Segment) -> Path:
         return self.folder / f"{segment.index:06d}.mkv"
@@ -158,14 +171,6 @@ def inspect(path: Path, segment: Segment) -> int:
             f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec."
         )
     return max(place - pts for place, pts in enumerate(order))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Which picture formats are read, how they are told apart, and how a file of each is opened.
 
 A file is known by its first bytes, never by its name, and is opened by the one Pillow class of its
-format. `PIL.Image.open` is not used: its pixel limit is a global of Pillow and lower than ours.
+format. Pillow's own pixel limit, a global lower than ours, is kept out of it: `PIL.Image.open` is not used,
+and the checks inside its classes are switched off while they run (see `quiet_pillow`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from vintage_colorizer.errors import (
 )
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageFile import ImageFile
 
 
@@ -55,6 +57,8 @@ SIGNATURES = (
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 # Formats that are never opened: interpreters, layered documents, other sciences.
 REFUSED = (
@@ -63,11 +67,10 @@ REFUSED = (
     (b"8BPS", "Photoshop (PSD)"),
     (b"%PDF", "PDF"),
     (b"SIMPLE  =", "FITS"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
 )
+RAW_FILES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # RAF, ORF, RW2
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 CLASSES = {
@@ -78,10 +81,11 @@ CLASSES = {
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "JPEG2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
-_warnings_lock = threading.Lock()
+_pillow_lock = threading.Lock()
 
 
 def sniff(head: bytes, name: str) -> str:
@@ -91,6 +95,8 @@ def sniff(head: bytes, name: str) -> str:
     """
     if not head:
         raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+    if head.startswith(RAW_FILES) or _is_canon_raw(head):
+        raise UnsupportedError(raw_message(name))
     known = _plain_format(head) or _container_format(head, name)
     if known:
         return known
@@ -99,6 +105,16 @@ def sniff(head: bytes, name: str) -> str:
         title = refused or "SVG"
         raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
     raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+
+
+def raw_message(name: str, kind: str = "") -> str:
+    """Why a camera's raw file is refused."""
+    return f"{name} is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
+
+
+def _is_canon_raw(head: bytes) -> bool:
+    """CR2 is a TIFF with two letters behind its signature, CR3 of the container that films have."""
+    return (head[:4] == b"II*\0" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx "
 
 
 def _plain_format(head: bytes) -> str | None:
@@ -159,6 +175,16 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         return image
 
 
+def load(image: Image.Image) -> None:
+    """Decode the pixels of a Pillow image, whatever Pillow's own pixel limit."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    if isinstance(image, TiffImageFile):  # whose memory is checked against that limit when it is allocated
+        with quiet_pillow():
+            image.load_prepare()
+    image.load()
+
+
 def _require_avif(name: str) -> None:
     from PIL import features
 
@@ -168,21 +194,17 @@ def _require_avif(name: str) -> None:
 
 @contextlib.contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on a damaged file into UnreadableError (or TooLargeError).
+    """Turn whatever a decoder raises on a damaged file into UnreadableError (or TooLargeError: no memory).
 
     Decoders fed with damaged files raise nearly any built-in exception, so all are caught; keep the body
     of the `with` down to the decoder's calls.
     """
-    from PIL.Image import DecompressionBombError
-
     try:
         yield
     except InputError:
         raise
     except MemoryError as error:
         raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
-    except DecompressionBombError as error:
-        raise TooLargeError(f"{name} is too large for its decoder ({error}).") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
@@ -190,14 +212,20 @@ def decoding(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's own warnings about damaged metadata; the report says the same in our words.
+    """Silence Pillow's warnings about damaged metadata, which the report gives in our words, and its pixel limit.
 
-    Warning filters belong to the whole process. The lock keeps our own threads from mixing them up, and
-    the filter names Pillow's modules only, so other code loses no warning of its own.
+    Both belong to the whole process, so keep the body of the `with` short. The lock keeps our own threads
+    from mixing them up, and the filter names Pillow's modules only: other code loses no warning of its own.
     """
-    with _warnings_lock, warnings.catch_warnings():
+    from PIL import Image
+
+    with _pillow_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str | None = None) -> str:
@@ -211,7 +239,7 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         return source_format if fits else "PNG" if depth == 8 else "TIFF"
     format = NAMES.get(wanted.lower().lstrip("."))
     if format is None:
-        raise OptionError(f"{wanted!r} is no format of a result: choose jpg, png, tif, webp, avif or heic.")
+        raise OptionError(f"{wanted!r} is not a format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
         raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")

@@ -4,7 +4,7 @@ Grey pictures go through the profile's tone curve at full depth. 8-bit color goe
 16-bit and float color, which Pillow's LittleCMS cannot take, through the profile's curves and matrix in
 float. Intent is relative colorimetric with black point compensation: colors inside sRGB stay what they
 are (perceptual tables would shift them all), and a print's black becomes black, not a veil.
-References: ICC.1:2022 sections 8, 10.6 (curv) and 10.18 (para); IEC 61966-2-1 (sRGB).
+References: ICC.1:2022 sections 8, 10.6 (curv), 10.18 (para) and annex E (Bradford); IEC 61966-2-1 (sRGB).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ STRIP_PIXELS = 1 << 20  # per step of a conversion: bounds the float copies to s
 SRGB_TO_XYZ = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 )
+D50 = np.array([0.9642, 1.0, 0.8249])  # white of the connection space
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 class ProfileError(ValueError):
@@ -59,7 +61,35 @@ class Profile:
         return [parse_curve(self.tags[tag]) for tag in (b"rTRC", b"gTRC", b"bTRC")]
 
 
-def to_srgb(pixels: Pixels, profile: bytes | None) -> tuple[Pixels, str | None]:
+def described(chromaticities: Sequence[tuple[float, float]], gamma: float | None) -> Profile:
+    """The profile of a color space that is told in numbers: x, y of white, red, green, blue; a gamma, None for sRGB's.
+
+    Raises ProfileError when the numbers make no sense.
+    """
+    try:
+        xyz = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in chromaticities]).T
+        white, primaries = xyz[:, 0], xyz[:, 1:]
+        matrix = primaries * np.linalg.solve(primaries, white)
+        adapted = np.linalg.inv(BRADFORD) @ np.diag(BRADFORD @ D50 / (BRADFORD @ white)) @ BRADFORD @ matrix
+    except (ZeroDivisionError, np.linalg.LinAlgError) as error:
+        raise ProfileError("impossible primaries") from error
+    kind, numbers = (0, [gamma]) if gamma else (3, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
+    curve = b"para" + bytes(4) + struct.pack(f">HH{len(numbers)}i", kind, 0, *_fixed(numbers))
+    tags = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T, strict=True):
+        tags[tag] = b"XYZ " + bytes(4) + struct.pack(">3i", *_fixed(column))
+    return Profile("RGB", "XYZ", tags)
+
+
+def _fixed(numbers: Sequence[float] | NDArray[np.float64]) -> list[int]:
+    """As ICC writes numbers: in parts of 65536."""
+    values = [round(number * 65536) for number in numbers if abs(number) < 32768]
+    if len(values) < len(numbers):
+        raise ProfileError("number out of range")
+    return values
+
+
+def to_srgb(pixels: Pixels, profile: bytes | Profile | None) -> tuple[Pixels, str | None]:
     """Convert H x W (grey) or H x W x 3 (RGB) pixels from `profile` to sRGB; `None` means sRGB already.
 
     uint8, uint16 or float32 in 0..1, and the same out. The second value is a note for the report, or None.
@@ -68,7 +98,7 @@ def to_srgb(pixels: Pixels, profile: bytes | None) -> tuple[Pixels, str | None]:
     if not profile:
         return pixels, None
     try:
-        parsed = parse_profile(profile)
+        parsed = profile if isinstance(profile, Profile) else parse_profile(profile)
         if pixels.ndim == 2:
             return _grey_to_srgb(pixels, parsed), None
         if parsed.space != "RGB":
@@ -176,10 +206,10 @@ def _table(curve: Curve, dtype: np.dtype[Any]) -> NDArray[np.float64]:
     return table
 
 
-def _rgb_to_srgb(pixels: Pixels, profile: Profile, data: bytes) -> tuple[Pixels, str | None]:
+def _rgb_to_srgb(pixels: Pixels, profile: Profile, data: bytes | Profile) -> tuple[Pixels, str | None]:
     if profile.is_matrix and _is_srgb(profile):
         return pixels, None
-    if pixels.dtype == np.uint8:
+    if pixels.dtype == np.uint8 and isinstance(data, bytes):
         return _through_lcms(pixels, data), None
     if profile.is_matrix:
         return _through_matrix(pixels, profile), None
@@ -202,7 +232,7 @@ def strips(pixels: Pixels) -> Iterator[Pixels]:
 
 
 def _through_matrix(pixels: Pixels, profile: Profile) -> Pixels:
-    tables = [_table(curve, np.dtype(np.uint16)).astype(np.float32) for curve in profile.curves()]
+    tables = [_table(curve, pixels.dtype).astype(np.float32) for curve in profile.curves()]
     matrix = (np.linalg.inv(SRGB_TO_XYZ) @ profile.matrix()).astype(np.float32)
     result = np.empty_like(pixels)
     for source, target in zip(strips(pixels), strips(result), strict=True):

@@ -1,36 +1,33 @@
-"""What a picture carries beside its pixels: EXIF, XMP, IPTC, text, resolution; and our disclosure.
+"""What a picture carries beside its pixels: EXIF, XMP (see `xmp`), IPTC, text, resolution.
 
 EXIF is never rebuilt, which would break the makers' private notes: the few values that are wrong for the
 result (orientation, sizes after a turn, color space, the grey thumbnail) are patched in place.
-References: CIPA DC-008 (Exif 3.0), ISO 16684-1 (XMP), IPTC Photo Metadata Standard (digital source type).
+Reference: CIPA DC-008 (Exif 3.0).
 """
 
 from __future__ import annotations
 
 import contextlib
-import html
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
-from vintage_colorizer.version import __version__
+import numpy as np
+
+from vintage_colorizer.photo import xmp as packets
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-NAMESPACE = "urn:vintage-colorizer:1.0/"
-IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-# The IPTC's word for "a real picture to which a trained network added something".
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-
 ORIENTATION, EXIF_IFD, COLOR_SPACE, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA001, 0xA002, 0xA003
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+INCH, INCHES = 2, {2: 1.0, 3: 2.54}  # by unit: the inch, the centimeter
+NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 IPTC_RESOURCE = 1028
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of its box in a JPEG 2000
 # Photoshop resources untrue of the result: grey thumbnails, the source's color profile, a second EXIF.
 STALE_RESOURCES = (1033, 1036, 1039, 1058, 1059)
 
@@ -53,28 +50,19 @@ class Metadata:
     dpi: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True)
-class Disclosure:
-    """What every result says of itself: made by this software, from this source with these options."""
-
-    fingerprint: str
-    software: str = f"Vintage Colorizer {__version__}"
-    look: str = ""
-    network: str = ""
-
-
 def metadata_of(image: Image.Image, format: str) -> Metadata:
     """All that Pillow found beside the pixels of a loaded picture; TIFF has its own way, in `tiff`."""
     segments = [body for _, body in getattr(image, "applist", [])]
     text = getattr(image, "text", {}) if format == "PNG" else {}
+    exif = exif_block(image.info)
     return Metadata(
-        exif=exif_block(image.info),
+        exif=exif,
         xmp=xmp_packet(image.info),
         xmp_extensions=tuple(body for body in segments if body.startswith(XMP_EXTENSION)),
         photoshop=b"".join(body[14:] for body in segments if body.startswith(b"Photoshop 3.0\0")),
         text={key: str(value) for key, value in text.items() if not _is_block(key)},
         comment=as_bytes(image.info.get("comment")),
-        dpi=_dpi(image.info),
+        dpi=_dpi(image.info, format) or resolution(exif),
     )
 
 
@@ -107,14 +95,28 @@ def _is_block(key: str) -> bool:
     return key == "XML:com.adobe.xmp" or key.startswith("Raw profile type ")
 
 
-def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
-    if "jfif" in info and info.get("jfif_unit") not in (1, 2):
+def _dpi(info: dict[Any, Any], format: str) -> tuple[float, float] | None:
+    """The resolution outside of EXIF; of a JPEG without units Pillow would say 72, which nobody did."""
+    if format == "JPEG" and info.get("jfif_unit") not in (1, 2):
         return None
     try:
         x, y = (float(value) for value in info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError):
         return None
+    return sane_dpi(x, y)
+
+
+def sane_dpi(x: float, y: float) -> tuple[float, float] | None:
+    """A resolution in pixels to the inch; None where it cannot be meant."""
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
+
+
+def transposed(metadata: Metadata) -> Metadata:
+    """The metadata of a picture whose rows have become columns: its resolutions are swapped."""
+    if metadata.dpi is None or metadata.dpi[0] == metadata.dpi[1]:
+        return metadata
+    dpi, exif = metadata.dpi[::-1], metadata.exif
+    return replace(metadata, dpi=dpi, exif=with_resolution(exif, dpi) if resolution(exif) else exif)
 
 
 def stripped(metadata: Metadata) -> Metadata:
@@ -128,9 +130,12 @@ def checked(metadata: Metadata) -> tuple[Metadata, list[str]]:
     if metadata.exif and not _is_sound(metadata.exif):
         metadata = replace(metadata, exif=b"")
         notes.append("broken EXIF data was dropped")
-    if metadata.xmp and _parse_xmp(metadata.xmp) is None:
+    if metadata.xmp and packets.parsed(metadata.xmp) is None:
         metadata = replace(metadata, xmp=b"", xmp_extensions=())
         notes.append("broken XMP data was dropped")
+    if (kept := packets.without_other_parts(metadata.xmp)) != metadata.xmp:
+        metadata = replace(metadata, xmp=kept)
+        notes.append(packets.OTHER_PARTS_NOTE)
     return replace(metadata, photoshop=pack_resources(metadata.photoshop)), notes
 
 
@@ -234,6 +239,52 @@ def _patch(block: bytearray, order: str, offset: int, values: dict[int, int]) ->
     return before
 
 
+def resolution(exif: bytes) -> tuple[float, float] | None:
+    """Horizontal and vertical pixels to the inch that an EXIF block says, if any."""
+    try:
+        order = _byte_order(exif)
+        entries = {entry.tag: entry for entry in _entries(exif, order, _first_directory(exif, order))}
+        unit = _integer(exif, order, entries[RESOLUTION_UNIT]) if RESOLUTION_UNIT in entries else INCH
+        numbers = [_rational(exif, order, entries[tag]) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+        return sane_dpi(*(number * INCHES[unit or 0] for number in numbers))
+    except (ValueError, KeyError, ZeroDivisionError, struct.error):
+        return None
+
+
+def _rational(exif: bytes, order: str, entry: _Entry) -> float:
+    if entry.kind != 5 or entry.count != 1:
+        raise ValueError("not a rational number")
+    (at,) = struct.unpack_from(order + "I", exif, entry.value_at)
+    above, below = struct.unpack_from(order + "II", exif, at)
+    return float(above / below)
+
+
+def with_resolution(exif: bytes, dpi: tuple[float, float] | None) -> bytes:
+    """An EXIF block (sound, or empty) that says the resolution `dpi`.
+
+    Its first directory is written anew behind all else, so that everything keeps its place.
+    """
+    said = resolution(exif)
+    if dpi is None or (said and np.allclose(said, dpi, rtol=0.01)):
+        return exif
+    block = exif or NO_EXIF
+    order = _byte_order(block)
+    first = _first_directory(block, order)
+    ours = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
+    entries = list(_entries(block, order, first))
+    kept = {e.tag: block[e.value_at - 8 : e.value_at + 4] for e in entries if e.tag not in ours}
+    (following,) = struct.unpack_from(order + "I", block, first + 2 + 12 * len(entries))
+    block += bytes(len(block) % 2)
+    numbers = len(block) + 2 + 12 * (len(kept) + 3) + 4
+    kept[X_RESOLUTION] = struct.pack(order + "HHII", X_RESOLUTION, 5, 1, numbers)
+    kept[Y_RESOLUTION] = struct.pack(order + "HHII", Y_RESOLUTION, 5, 1, numbers + 8)
+    kept[RESOLUTION_UNIT] = struct.pack(order + "HHIHxx", RESOLUTION_UNIT, 3, 1, INCH)
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept[tag] for tag in sorted(kept))
+    values = b"".join(struct.pack(order + "II", round(number * 100), 100) for number in dpi)
+    head = block[:4] + struct.pack(order + "I", len(block))
+    return head + block[8:] + directory + struct.pack(order + "I", following) + values
+
+
 # --- Photoshop resources and IPTC -----------------------------------------------------------------------
 
 
@@ -262,73 +313,3 @@ def pack_resources(photoshop: bytes, iptc: bytes = b"") -> bytes:
         b"8BIM" + n.to_bytes(2, "big") + name + len(data).to_bytes(4, "big") + data + b"\0" * (len(data) % 2)
         for n, (name, data) in kept.items()
     )
-
-
-# --- XMP and the disclosure -----------------------------------------------------------------------------
-
-
-def _parse_xmp(xmp: bytes) -> ElementTree.Element | None:
-    # A document type could define entities that expand without end; XMP never has one.
-    if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp:
-        return None
-    try:
-        xmp.decode("utf-8")
-        return ElementTree.fromstring(xmp.strip(b"\0 \t\r\n\xef\xbb\xbf"))
-    except (ElementTree.ParseError, ValueError):
-        return None
-
-
-def fingerprint(xmp: bytes) -> str | None:
-    """The fingerprint in the XMP of one of our results; None for everybody else's pictures."""
-    if NAMESPACE.encode() not in xmp:
-        return None
-    root = _parse_xmp(xmp)
-    key = f"{{{NAMESPACE}}}fingerprint"
-    for element in root.iter() if root is not None else ():
-        value = element.get(key) or (element.text if element.tag == key else None)
-        if value:
-            return value
-    return None
-
-
-def disclose(xmp: bytes, disclosure: Disclosure) -> bytes:
-    """`xmp` (checked, or empty) with our disclosure in it and its orientation reset, as one UTF-8 packet."""
-    text = _without_stale(xmp.decode("utf-8").strip("\0 \t\r\n\ufeff"))
-    closing = re.search(r"</(?:[\w.-]+:)?RDF\s*>", text)
-    if closing is None:
-        return _PACKET.format(body=_description("", disclosure)).encode()
-    about = re.search(r"""\brdf:about\s*=\s*["']([^"']*)["']""", text)
-    body = _description(about.group(1) if about else "", disclosure)
-    return (text[: closing.start()] + body + text[closing.start() :]).encode()
-
-
-_PACKET = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF + '">{body}</rdf:RDF></x:xmpmeta>'
-    '<?xpacket end="w"?>'
-)
-
-
-def _description(about: str, disclosure: Disclosure) -> str:
-    own = {
-        "fingerprint": disclosure.fingerprint,
-        "software": disclosure.software,
-        "look": disclosure.look,
-        "network": disclosure.network,
-    }
-    said = {key: html.escape(value) for key, value in own.items() if value}
-    attributes = "".join(f' vintageColorizer:{key}="{value}"' for key, value in said.items())
-    return (
-        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about="{about}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}"'
-        f' xmlns:vintageColorizer="{NAMESPACE}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"{attributes}/>'
-    )
-
-
-def _without_stale(text: str) -> str:
-    """XMP text without the statements we replace: padding, an older source type, an older disclosure."""
-    text = re.sub(r"\s+(<\?xpacket end=)", r"\1", text)
-    text = re.sub(r"(\btiff:Orientation\s*=\s*[\"'])\d+", r"\g<1>1", text)
-    text = re.sub(r"(<tiff:Orientation>\s*)\d+", r"\g<1>1", text)
-    stale = r"(?:Iptc4xmpExt:DigitalSourceType|vintageColorizer:\w+)"
-    text = re.sub(rf"\s{stale}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
-    return re.sub(rf"<({stale})[^>]*?(?:/>|>.*?</\1\s*>)", "", text, flags=re.DOTALL)

@@ -1,11 +1,46 @@
-"""What a picture is to this package: what its header says, and what it is once decoded."""
+"""What a picture is to this package: where it came from, what its header says, and what it is once decoded."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from vintage_colorizer.color import Pixels
+from vintage_colorizer.errors import OutputExistsError
+from vintage_colorizer.files import file_status
 from vintage_colorizer.photo.metadata import Metadata
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a photo came from: enough to know it again, and to keep it from being overwritten."""
+
+    identity: str  # size and time of a file, else a hash of the pixels
+    path: Path | None = None
+
+    @classmethod
+    def of_pixels(cls, pixels: Pixels) -> Origin:
+        """Describe a picture that has no file."""
+        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path, status: os.stat_result | None = None) -> Origin:
+        """Describe a file without reading it, by its `status` where that is known.
+
+        Raises:
+            UnreadableError: it is not there.
+        """
+        status = status or file_status(path)
+        return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
+
+    def protect(self, target: Path) -> None:
+        """Raise OutputExistsError if `target` is this very source."""
+        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
+            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
 @dataclass(frozen=True)
@@ -36,6 +71,7 @@ class Photo:
     luma_table: tuple[int, ...] | None = None  # quantization of a JPEG, where it still fits the pixels
     lossless: bool = True  # of a WebP
     compressed: bool = True  # of a TIFF
+    origin: Origin | None = None  # None for pixels that came from no file
 
     @property
     def depth(self) -> int:

@@ -1,8 +1,8 @@
 """Read pictures so that nothing of them is lost.
 
 `probe` looks at the header, `read_photo` gives upright sRGB pixels with all that came beside them, and
-`writing` puts colored pixels back into a file of the same kind. Profiles are in `icc`, EXIF and XMP in
-`metadata`, deep TIFF in `tiff`.
+`writing` puts colored pixels back into a file of the same kind. The kinds of picture are in `kinds`, profiles
+in `icc`, EXIF and XMP in `metadata`, the directories of a TIFF in `tiff`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -22,82 +23,20 @@ from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import TooLargeError, UnreadableError, UnsupportedError
 from vintage_colorizer.files import file_status, read_errors, readable_name
 from vintage_colorizer.options import MAX_MEGAPIXELS
-from vintage_colorizer.photo import icc
-from vintage_colorizer.photo.formats import SNIFFED_BYTES, decoding, open_image, sniff
-from vintage_colorizer.photo.metadata import (
-    Metadata,
-    as_bytes,
-    checked,
-    exif_block,
-    fingerprint,
-    metadata_of,
-    orientation,
-    upright,
-    xmp_packet,
-)
-from vintage_colorizer.photo.picture import Header, Photo
-from vintage_colorizer.photo.writing import luma_table
-
-if TYPE_CHECKING:
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    from vintage_colorizer.photo.tiff import Layout
-
+from vintage_colorizer.photo import icc, tiff
+from vintage_colorizer.photo.formats import SNIFFED_BYTES, open_image, sniff
+from vintage_colorizer.photo.jpegs import Jpeg, Jpeg2000, JpegFrame, RareJpeg
+from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, WebP
+from vintage_colorizer.photo.metadata import checked, transposed, upright
+from vintage_colorizer.photo.picture import Header, Origin, Photo
+from vintage_colorizer.photo.png import Png
+from vintage_colorizer.photo.xmp import fingerprint
 
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 
 MAX_BYTES = 2 * 2**30
 MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
-
-# What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
-MODES = {
-    "1": ("L", "LA"),
-    "L": ("L", "LA"),
-    "LA": ("LA", "LA"),
-    "La": ("LA", "LA"),
-    "P": ("RGB", "RGBA"),
-    "PA": ("RGBA", "RGBA"),
-    "RGB": ("RGB", "RGBA"),
-    "RGBA": ("RGBA", "RGBA"),
-    "RGBa": ("RGBA", "RGBA"),
-    "RGBX": ("RGB", "RGB"),
-    "YCbCr": ("RGB", "RGB"),
-    "HSV": ("RGB", "RGB"),
-}
-
-
-@dataclass
-class _Opened:
-    """A picture whose header has been read. `image` is None for a deep TIFF, which Pillow cannot hold."""
-
-    name: str
-    format: str
-    file: IO[bytes] | None
-    image: Image.Image | None
-    tags: ImageFileDirectory_v2 | None = None
-    layout: Layout | None = None
-    png_kind: tuple[int, int] = (0, 0)  # bit depth and color type
-
-    @property
-    def info(self) -> dict[Any, Any]:
-        return self.image.info if self.image else {}
-
-    @property
-    def size(self) -> tuple[int, int]:
-        if self.image:
-            return self.image.size
-        assert self.layout
-        return self.layout.width, self.layout.height
-
-    @property
-    def orientation(self) -> int:
-        """How the decoded pixels must still be turned (Pillow turns a TIFF itself)."""
-        if self.layout:
-            return 1 if self.image else self.layout.orientation
-        return orientation(exif_block(self.info))
-
-
-# --- Reading --------------------------------------------------------------------------------------------
+SEVERAL = "only the first of the several pictures in the file is colored"
 
 
 def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header:
@@ -110,9 +49,9 @@ def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header
         photo = _from_array(source)
         height, width = photo.pixels.shape[:2]
         return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
-    with _open(source, max_megapixels) as opened:
-        width, height = opened.size[::-1] if opened.orientation >= 5 else opened.size
-        return Header(opened.format, width, height, _depth(opened), _has_alpha(opened), fingerprint(_xmp(opened)))
+    with _open(source, max_megapixels) as (picture, _):
+        width, height = picture.size[::-1] if picture.orientation >= 5 else picture.size
+        return Header(picture.format, width, height, picture.depth, picture.has_alpha, fingerprint(picture.xmp))
 
 
 def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
@@ -122,23 +61,26 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
-    with _open(source, max_megapixels) as opened:
-        turn = opened.orientation
-        pixels, alpha, notes = _decode(opened)
-        metadata, dropped = checked(_metadata(opened))
+    with _open(source, max_megapixels) as (picture, origin):
+        decoded, turn = picture.decode(), picture.orientation
+        notes = decoded.notes
+        pixels = _to_known_range(decoded.pixels, notes)
+        metadata, dropped = checked(picture.metadata())
         metadata = replace(metadata, exif=upright(metadata.exif, turn >= 5))
-        converted, note = icc.to_srgb(pixels, _profile(opened))
-        on_grid = converted is pixels and _keeps_grid(turn, *opened.size)
-        notes += [*([note] if note else []), *dropped, *_frame_notes(opened)]
+        metadata = transposed(metadata) if turn >= 5 else metadata
+        converted, note = icc.to_srgb(pixels, picture.profile)
+        on_grid = converted is pixels and _keeps_grid(turn, *picture.size)
+        notes += [*([note] if note else []), *dropped, *([SEVERAL] if picture.has_several else [])]
         return Photo(
             pixels=_turned(converted, turn),
-            alpha=None if alpha is None else _turned(alpha, turn),
-            format=opened.format,
+            alpha=None if decoded.alpha is None else _turned(decoded.alpha, turn),
+            format=picture.format,
             metadata=metadata,
             notes=tuple(notes),
-            luma_table=_luma_table(opened, on_grid, turn >= 5),
-            lossless=opened.format != "WEBP" or _is_lossless_webp(opened.file),
-            compressed=opened.layout.compressed if opened.layout else True,
+            luma_table=picture.luma_table(on_grid, turn >= 5),
+            lossless=picture.lossless,
+            compressed=picture.compressed,
+            origin=origin,
         )
 
 
@@ -156,17 +98,54 @@ def _from_array(pixels: Pixels) -> Photo:
     return Photo(color, alpha, "TIFF" if pixels.dtype == np.float32 else "PNG", notes=tuple(notes))
 
 
+def _open_kind(file: IO[bytes], name: str) -> Kind:
+    """Read the header of a picture; raises as `probe`."""
+    head = file.read(SNIFFED_BYTES)
+    file.seek(0)
+    format = sniff(head, name)
+    if format == "TIFF":
+        return _open_tiff(file, name)
+    if format == "JPEG" and (frame := JpegFrame.of(file)).is_rare:
+        return RareJpeg(name, file, frame)
+    image = open_image(file, format, name)
+    match format:
+        case "PNG":
+            return Png(name, format, image, file, bits=head[24], color=head[25])
+        case "JPEG":
+            return Jpeg(name, format, image, file)
+        case "JPEG2000":
+            return Jpeg2000(name, format, image, file)
+        case "WEBP":
+            return WebP(name, format, image, file)
+    return Plain(name, format, image)
+
+
+def _open_tiff(file: IO[bytes], name: str) -> Kind:
+    tags = tiff.read_directories(file, name)
+    layout = tiff.layout(tags, name)
+    file = tiff.beginning_with(file, tags.picture)
+    file.seek(0)
+    if layout.is_for_pillow:
+        return PlainTiff(name, file, tags, layout)
+    return DeepTiff(name, file, tags, layout)
+
+
 @contextlib.contextmanager
-def _open(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float) -> Iterator[_Opened]:
+def _open(
+    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_megapixels: float
+) -> Iterator[tuple[Kind, Origin | None]]:
+    """The picture with its header read and its size checked, and the file it came from."""
     if isinstance(source, Image.Image):
-        opened = _Opened("The input", source.format or "PNG", None, source)
-        _check_pixels(opened, max_megapixels)
-        yield opened
+        picture: Kind = Plain("The input", source.format or "PNG", source)
+        _check_pixels(picture, max_megapixels)
+        yield picture, None
         return
     with _file(source) as (file, name):
-        opened = _open_file(file, name)
-        _check_pixels(opened, max_megapixels)
-        yield opened
+        picture = _open_kind(file, name)
+        _check_pixels(picture, max_megapixels)
+        # By the file that is held open, so that a change from now on shows when it is looked at again.
+        path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+        yield picture, Origin.of_file(path, os.fstat(file.fileno())) if path else None
 
 
 @contextlib.contextmanager
@@ -198,138 +177,17 @@ def _check_bytes(size: int, name: str) -> None:
         raise TooLargeError(f"{name} is over the limit of {MAX_BYTES >> 30} GiB for one picture.")
 
 
-def _check_pixels(opened: _Opened, max_megapixels: float) -> None:
-    width, height = opened.size
+def _check_pixels(picture: Kind, max_megapixels: float) -> None:
+    width, height = picture.size
     if width < 1 or height < 1:
-        raise UnreadableError(f"{opened.name} is damaged (its size is {width} x {height}).")
+        raise UnreadableError(f"{picture.name} is damaged (its size is {width} x {height}).")
     if max(width, height) > MAX_SIDE:
-        raise TooLargeError(f"{opened.name} is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.")
+        raise TooLargeError(f"{picture.name} is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.")
     if width * height > max_megapixels * 1e6:
         raise TooLargeError(
-            f"{opened.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
+            f"{picture.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
             " raise it with --max-megapixels."
         )
-
-
-def _open_file(file: IO[bytes], name: str) -> _Opened:
-    head = file.read(SNIFFED_BYTES)
-    file.seek(0)
-    opened = _Opened(name, sniff(head, name), file, None)
-    if opened.format == "TIFF":
-        from vintage_colorizer.photo import tiff
-
-        opened.tags = tiff.read_tags(file, name)
-        opened.layout = tiff.layout(opened.tags, name)
-        file.seek(0)
-    if opened.layout is None or not opened.layout.is_deep:
-        opened.image = open_image(file, opened.format, name)
-    if opened.format == "PNG":
-        opened.png_kind = head[24], head[25]
-    return opened
-
-
-def _is_lossless_webp(file: IO[bytes] | None) -> bool:
-    """Whether the (first) picture of a WebP is stored in its lossless way; metadata may lie before it."""
-    if file is None:
-        return False
-    file.seek(12)  # behind the name of the container
-    while len(head := file.read(8)) == 8:
-        kind, size = head[:4], int.from_bytes(head[4:], "little")
-        if kind in (b"VP8L", b"VP8 "):
-            return kind == b"VP8L"
-        # A frame of an animation holds the picture behind 16 bytes; anything else is passed over.
-        file.seek(16 if kind == b"ANMF" else size + size % 2, os.SEEK_CUR)
-    return False
-
-
-def _depth(opened: _Opened) -> int:
-    if opened.layout and opened.layout.is_deep:
-        return 32 if opened.layout.kind == 3 else 16
-    mode = opened.image.mode if opened.image else ""
-    if mode == "F":
-        return 32
-    return 16 if mode.startswith("I") or opened.png_kind[0] == 16 else 8
-
-
-def _has_alpha(opened: _Opened) -> bool:
-    if opened.image:
-        return opened.image.has_transparency_data
-    return bool(opened.layout and opened.layout.alpha and opened.layout.channels == 3)
-
-
-# --- Pixels ---------------------------------------------------------------------------------------------
-
-
-def _decode(opened: _Opened) -> tuple[Pixels, Pixels | None, list[str]]:
-    """Pixels and alpha as stored (not turned, not sRGB but for CMYK and Lab), and notes."""
-    notes: list[str] = []
-    if opened.image is None:
-        pixels, alpha = _deep_tiff(opened)
-    elif opened.png_kind[0] == 16 and opened.png_kind[1] != 0:
-        pixels, alpha = _deep_png(opened)
-    else:
-        pixels, alpha = _through_pillow(opened.image, opened, notes)
-    return _to_known_range(pixels, notes), alpha, notes
-
-
-def _deep_tiff(opened: _Opened) -> tuple[Pixels, Pixels | None]:
-    from vintage_colorizer.photo import tiff
-
-    assert opened.file and opened.tags and opened.layout
-    return tiff.read_deep(opened.file, opened.tags, opened.layout, opened.name)
-
-
-def _deep_png(opened: _Opened) -> tuple[Pixels, Pixels | None]:
-    """16-bit color (or grey with alpha), which Pillow would cut to 8 bits, through OpenCV."""
-    import cv2
-
-    assert opened.file and opened.image
-    with decoding(opened.name):
-        _verify_png(opened.file)  # checksums first: OpenCV complains on the screen
-        data = np.frombuffer(opened.file.read(), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.dtype != np.uint16 or pixels.shape[:2] != opened.size[::-1]:
-            raise ValueError("the pixels do not decode")
-    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
-    is_grey = opened.png_kind[1] == 4
-    return np.ascontiguousarray(pixels[..., 0] if is_grey else pixels[..., 2::-1]), alpha
-
-
-def _verify_png(file: IO[bytes]) -> None:
-    from PIL.PngImagePlugin import PngImageFile
-
-    file.seek(0)
-    data = io.BytesIO(file.read())  # verify() closes what it is given
-    PngImageFile(data, "").verify()
-    file.seek(0)
-
-
-def _through_pillow(image: Image.Image, opened: _Opened, notes: list[str]) -> tuple[Pixels, Pixels | None]:
-    with decoding(opened.name):
-        image.load()
-        if image.mode in ("CMYK", "LAB"):
-            pixels, note = icc.image_to_srgb(image, image.info.get("icc_profile"))
-            notes += [note] if note else []
-            return pixels, None
-        if image.mode not in MODES:
-            return _plain_values(image)
-        target = MODES[image.mode][image.has_transparency_data]
-        values = icc.in_strips(image, lambda strip: strip if strip.mode == target else strip.convert(target))
-    if target in ("L", "RGB"):
-        return values, None
-    color = values[..., 0] if target == "LA" else values[..., :3]
-    return np.ascontiguousarray(color), np.ascontiguousarray(values[..., -1])
-
-
-def _plain_values(image: Image.Image) -> tuple[Pixels, Pixels | None]:
-    """Modes of one deep channel: I;16, I and F; a transparent grey value becomes alpha."""
-    if image.mode not in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        raise ValueError(f"pixels of mode {image.mode}")
-    values = icc.in_strips(image, lambda strip: strip)
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    key = image.info.get("transparency")
-    alpha = np.where(values == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
-    return values, alpha
 
 
 def _to_known_range(values: Pixels, notes: list[str]) -> Pixels:
@@ -362,59 +220,7 @@ def _turned(pixels: Pixels, turn: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _frame_notes(opened: _Opened) -> list[str]:
-    """A note when the file holds further pictures, which are not colored."""
-    several = False
-    with contextlib.suppress(Exception):  # a damaged second frame is no concern of the first
-        several = bool(getattr(opened.image, "is_animated", False)) or "mpoffset" in opened.info
-    if opened.tags is not None:
-        several = bool(opened.tags.next)
-    return ["only the first of the several pictures in the file is colored"] if several else []
-
-
 def _keeps_grid(turn: int, width: int, height: int) -> bool:
     """Whether the 8 x 8 blocks of a JPEG are still whole after a turn; a mirrored side must end with one."""
     mirrored_x, mirrored_y = turn in (2, 3, 7, 8), turn in (3, 4, 6, 7)
     return not (mirrored_x and width % 8) and not (mirrored_y and height % 8)
-
-
-def _luma_table(opened: _Opened, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
-    """The luma quantization of a JPEG source, or None where it has none or stores no luma."""
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    image = opened.image
-    if not isinstance(image, JpegImageFile):
-        return None
-    ids = [layer[0] for layer in image.layer]
-    if image.mode not in ("L", "RGB") or opened.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:
-        return None
-    table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-    return luma_table(tuple(table), on_grid, transposed) if table else None
-
-
-# --- Metadata -------------------------------------------------------------------------------------------
-
-
-def _profile(opened: _Opened) -> bytes | None:
-    if opened.image is None and opened.tags is not None:
-        return as_bytes(opened.tags.get(34675)) or None
-    if opened.image and opened.image.mode in ("CMYK", "LAB"):
-        return None  # already applied
-    return opened.info.get("icc_profile") or None
-
-
-def _xmp(opened: _Opened) -> bytes:
-    return xmp_packet(opened.info if opened.tags is None else {"xmp": opened.tags.get(700)})
-
-
-def _metadata(opened: _Opened) -> Metadata:
-    if opened.tags is None:
-        assert opened.image is not None
-        return metadata_of(opened.image, opened.format)
-    from vintage_colorizer.photo import tiff
-
-    assert opened.file is not None
-    return tiff.metadata_of(opened.file, opened.tags)
-
-
-# --- Writing --------------------------------------------------------------------------------------------

@@ -7,50 +7,25 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
-from vintage_colorizer.errors import OutputExistsError
-from vintage_colorizer.files import file_status
+from vintage_colorizer.errors import OptionError
 from vintage_colorizer.networks.catalog import LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
-from vintage_colorizer.options import MACHINE_FIELDS, Look, PhotoOptions
+from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings
 from vintage_colorizer.photo.formats import output_format
-from vintage_colorizer.photo.metadata import Disclosure
-from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
 
 ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 true photos has more
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a photo came from: enough to know it again, and to keep it from being overwritten."""
-
-    identity: str  # size and time of a file, else a hash of the pixels
-    path: Path | None = None
-
-    @classmethod
-    def of_pixels(cls, pixels: Pixels) -> Source:
-        """Describe a picture that has no file."""
-        return cls(hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
-
-    @classmethod
-    def of_file(cls, path: Path) -> Source:
-        """Describe a file without reading it; raises UnreadableError if it is not there."""
-        status = file_status(path)
-        return cls(f"{status.st_size}:{status.st_mtime_ns}", path)
-
-    def protect(self, target: Path) -> None:
-        """Raise OutputExistsError if `target` is this very source."""
-        if self.path is not None and os.path.exists(target) and target.samefile(self.path):
-            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
 
 
 @dataclass(frozen=True)
@@ -68,8 +43,12 @@ class ColorizedPhoto:
     settings: LookSettings
     network: NetworkInfo
     render_factor: int
-    source: Source
     notes: tuple[str, ...]
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the photo came from."""
+        return self.photo.origin or Origin.of_pixels(self.photo.pixels)
 
     @property
     def final_chroma(self) -> Floats:
@@ -107,7 +86,7 @@ class ColorizedPhoto:
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.source.identity, self.options, self.look, self.settings, self.network)
+        return fingerprint(self.origin.identity, self.options, self.look, self.settings, self.network)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""
@@ -120,12 +99,14 @@ class ColorizedPhoto:
 
         Raises:
             OutputExistsError: `path` is the source itself.
-            OptionError: the format is not known or cannot hold the picture.
-            OutputError: it cannot be written.
+            OptionError: the format is not known, or neither the name nor the options say one.
+            OutputError: the format cannot hold the picture, or it cannot be written.
         """
         target = Path(path)
-        self.source.protect(target)
-        self.write(target, self.options.format or target.suffix)
+        self.origin.protect(target)
+        if not (format := self.options.format or target.suffix):
+            raise OptionError(f"{target} does not say which format it is to have: add .jpg, .png or .tif to the name.")
+        self.write(target, format)
         return target
 
     def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
@@ -136,8 +117,8 @@ class ColorizedPhoto:
             format: its name or a suffix, such as png or .png; the source's where that can hold it by default.
 
         Raises:
-            OptionError: the format is not known or cannot hold the picture.
-            OutputError: it cannot be written.
+            OptionError: the format is not known.
+            OutputError: the format cannot hold the picture, or it cannot be written.
         """
         format = output_format(self.photo.format, self.photo.depth, self.photo.alpha is not None, format)
         pixels = self.pixels
@@ -158,6 +139,6 @@ class ColorizedPhoto:
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
-    shaping = options.model_dump(exclude={"look", *MACHINE_FIELDS})
+    shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

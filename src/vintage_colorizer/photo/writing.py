@@ -21,8 +21,9 @@ from vintage_colorizer.errors import MissingError, OutputError
 from vintage_colorizer.files import atomically, write_errors
 from vintage_colorizer.photo import icc
 from vintage_colorizer.photo.formats import check, quiet_pillow
-from vintage_colorizer.photo.metadata import Disclosure, Metadata, disclose, stripped
+from vintage_colorizer.photo.metadata import Metadata, stripped, with_resolution
 from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.xmp import Disclosure, disclose
 
 MARK_TEXT = "AI color"
 MARK_HEIGHT = 0.03  # of the picture's shorter side
@@ -197,8 +198,8 @@ def _write_modern(
     profile: bytes,
 ) -> None:
     options: dict[str, Any] = {"quality": QUALITY if quality is None else quality, "xmp": metadata.xmp}
-    if metadata.exif:
-        options["exif"] = b"Exif\0\0" + metadata.exif
+    if exif := with_resolution(metadata.exif, metadata.dpi):  # these formats have no other place for it
+        options["exif"] = b"Exif\0\0" + exif
     if format == "HEIF":
         _write_heif(file, image, options, profile)
         return

@@ -1,7 +1,7 @@
 """The HTTP API: a photo in, the colored photo out. See docs/reference/http-api.md.
 
 Nothing of a photo is kept. Options are the query, checked by the same classes as everywhere. Who may ask is
-decided in `server_guard`, how much in `server_limits`; the page is in `web`.
+decided in `guard`, how much in `limits`; the page is in `page`. OpenAPI is made from the types of the routes.
 """
 
 from __future__ import annotations
@@ -11,26 +11,43 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.options import ServeOptions
-from vintage_colorizer.serve.guard import Guard, error_response
-from vintage_colorizer.serve.limits import MAX_CONNECTIONS, GivenUp, Lingering, PatientProtocol
-from vintage_colorizer.serve.photos import add_api
-from vintage_colorizer.serve.service import (
-    CLIENT_GONE,
-    STATUS,
-    Service,
-)
+from vintage_colorizer.serve import about, films, page, photos
+from vintage_colorizer.serve.answers import error_response, failures
+from vintage_colorizer.serve.guard import Guard
+from vintage_colorizer.serve.limits import GivenUp, Lingering
+from vintage_colorizer.serve.service import CLIENT_GONE, STATUS, Service
+from vintage_colorizer.serve.uvicorn_private import MAX_CONNECTIONS, PatientProtocol
 from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")
+BEARER = HTTPBearer(auto_error=False, description="The token of the server.")  # for OpenAPI; `guard` looks at it
+
+
+class App(FastAPI):
+    """FastAPI that says of errors only what happens."""
+
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document, without its own form of errors: it says that any parameter may be refused with it."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        for operation in (one for methods in document["paths"].values() for one in methods.values()):
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        return document
 
 
 def create_app(options: ServeOptions | None = None) -> FastAPI:
@@ -39,20 +56,17 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     Raises:
         VintageColorizerError: the network cannot be used.
     """
-    from vintage_colorizer.serve import films as server_films
-    from vintage_colorizer.serve import page as web
-
     options = options or ServeOptions.of()
     service = Service(options)
-    films = server_films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
+    jobs = films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with server_films.kept_clean(films):
+        async with films.kept_clean(jobs):
             yield
         service.desk.close()
 
-    app = FastAPI(
+    app = App(
         title="Vintage Colorizer",
         version=__version__,
         description="Colors are plausible, not historical fact.",
@@ -64,9 +78,11 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     app.add_middleware(Guard, options=options)
     app.add_middleware(Lingering)
     _add_error_handlers(app)
-    add_api(app, service)
-    server_films.add_films(app, service, films)
-    web.add_page(app, service)
+    app.include_router(about.health_routes(service))
+    behind_token: dict[str, Any] = {"responses": failures(401), "dependencies": [Depends(BEARER)]}
+    for router in (photos.routes(service), page.routes(service), about.routes(), films.routes(service, jobs)):
+        app.include_router(router, **({} if options.token is None else behind_token))
+    page.add_page(app)
     return app
 
 
@@ -101,9 +117,6 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         return error_response(500, "InternalError", "Something went wrong in the server; its log says what.")
-
-
-# --- OpenAPI --------------------------------------------------------------------------------------------
 
 
 # --- Running --------------------------------------------------------------------------------------------

@@ -19,28 +19,54 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, JSONResponse
+from starlette.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.film.progress import Progress
-from vintage_colorizer.options import FilmOptions
+from vintage_colorizer.options import FilmOptions, FilmSettings
+from vintage_colorizer.serve.answers import BODY, EVERYWHERE, failures
 from vintage_colorizer.serve.limits import CLOSE, Task, receive_into
-from vintage_colorizer.serve.service import Service, documented, query_parameter
+from vintage_colorizer.serve.service import BINARY, FILM_BODY, Service, require_each_once
 
 log = logging.getLogger("vintage_colorizer")
 
-TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "mov": "video/quicktime", "webm": "video/webm"}
+Container = Literal["mp4", "mkv", "mov", "webm"]
+TYPES: dict[Container, str] = {
+    "mp4": "video/mp4",
+    "mkv": "video/x-matroska",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+}
 MOST_JOBS = 32
 MOST_JOBS_OF_A_VISITOR = 8
 SWEEP_SECONDS = 60.0
 LONGEST_NAME = 200
 State = Literal["waiting", "coloring", "done", "failed"]
+
+
+class Seen(BaseModel):
+    """What the owner of a film is told of it."""
+
+    id: str
+    name: str
+    state: State
+    stage: str | None = Field(examples=["coloring"])
+    frames_done: int
+    frames: int | None
+    seconds_left: float | None
+    message: str
+    notes: list[str]
+    result: str | None = Field(description="Where the colored film is, once it is done.")
+    result_name: str | None
 
 
 @dataclass
@@ -49,7 +75,7 @@ class Job:
 
     owner: str
     name: str  # of the upload, for people; never a path
-    container: str
+    container: Container
     options: FilmOptions
     folder: Path
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -91,23 +117,23 @@ class Job:
             return None
         return round((now.total - now.done) * (time.monotonic() - start) / (now.done - first), 1)
 
-    def seen(self) -> dict[str, Any]:
+    def seen(self) -> Seen:
         """What its owner is told."""
         now = self.progress
         done = self.state == "done"
-        return {
-            "id": self.id,
-            "name": self.name,
-            "state": self.state,
-            "stage": now.stage if now and self.state == "coloring" else None,
-            "frames_done": now.done if now else 0,
-            "frames": now.total if now else None,
-            "seconds_left": self.seconds_left(),
-            "message": self.message,
-            "notes": self.notes,
-            "result": f"api/jobs/{self.id}/result" if done else None,
-            "result_name": self.result_name if done else None,
-        }
+        return Seen(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            stage=now.stage if now and self.state == "coloring" else None,
+            frames_done=now.done if now else 0,
+            frames=now.total if now else None,
+            seconds_left=self.seconds_left(),
+            message=self.message,
+            notes=list(self.notes),
+            result=f"api/jobs/{self.id}/result" if done else None,
+            result_name=self.result_name if done else None,
+        )
 
 
 class Jobs:
@@ -123,7 +149,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    async def add(self, request: Request, name: str, container: str, options: FilmOptions) -> Job:
+    async def add(self, request: Request, name: str, container: Container, options: FilmOptions) -> Job:
         """Receive a film and line it up.
 
         Raises:
@@ -218,47 +244,66 @@ async def kept_clean(jobs: Jobs) -> AsyncIterator[None]:
         await asyncio.to_thread(jobs.close)
 
 
-EXAMPLE = {
-    "id": "Zk3v...",
-    "name": "reel.mp4",
-    "state": "coloring",
-    "stage": "coloring",
-    "frames_done": 310,
-    "frames": 1500,
-    "seconds_left": 41.5,
-    "message": "",
-    "notes": [],
-    "result": None,
-    "result_name": None,
+class FilmQuery(FilmSettings):
+    """What a film is to become."""
+
+    name: str = Field("film", description="What the film is called; only shown.", examples=["reel.mp4"])
+    container: Container = Field("mp4", description="The kind of file of the result.")
+
+
+class Film(FileResponse):
+    """A colored film, or a part of it; what its file cannot give is refused in the one form of errors."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+
+        async def send_film(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                size = Headers(raw=message["headers"]).get("content-range", "").rpartition("/")[2]
+                told = {"Content-Range": f"bytes */{size}"} if size else None
+                raise HTTPException(message["status"], "The film has no such range.", told)
+            await send(message)
+
+        await super().__call__(scope, receive, send_film)
+
+
+FILM = {"content": dict.fromkeys(TYPES.values(), BINARY)}
+FILM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: FILM | {"description": "The colored film."},
+    206: FILM | {"description": "The range asked for."},
+    **failures(400, 404, 409, 416),
 }
-SEEN: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": EXAMPLE}}}}
 
 
-def add_films(app: FastAPI, service: Service, jobs: Jobs) -> None:
-    """Add the endpoints for films."""
-    name = query_parameter("name", "What the film is called; only shown.", {"type": "string"}, "reel.mp4")
-    kinds = {"type": "string", "enum": list(TYPES), "default": "mp4"}
-    container = query_parameter("container", "The kind of file of the result.", kinds)
-    described = documented("The job.", FilmOptions, SEEN[200]["content"], name, container)
-    del described["openapi_extra"]["requestBody"]["content"]["multipart/form-data"]
+def routes(service: Service, jobs: Jobs) -> APIRouter:
+    """The endpoints for films."""
+    router = APIRouter(prefix="/api", responses=failures(*EVERYWHERE))
 
-    @app.post("/api/film", status_code=202, **described)
-    async def film(request: Request) -> Any:
+    @router.post(
+        "/film",
+        status_code=202,
+        responses=failures(*BODY, 507),
+        dependencies=[Depends(require_each_once)],
+        openapi_extra=FILM_BODY,
+    )
+    async def film(request: Request, query: Annotated[FilmQuery, Query()]) -> Seen:
         """Color a film: send the file as the body; the answer is a job to ask about."""
-        job = await jobs.add(request, *film_options(request, service))
-        return JSONResponse(job.seen(), 202)
+        name = "".join(character for character in query.name if character.isprintable())[:LONGEST_NAME]
+        options = FilmOptions.of(device=service.options.device, **query.part(FilmSettings))
+        job = await jobs.add(request, name or "film", query.container, options)
+        return job.seen()
 
-    @app.get("/api/jobs")
-    async def all_jobs(request: Request) -> list[dict[str, Any]]:
+    @router.get("/jobs")
+    async def all_jobs(request: Request) -> list[Seen]:
         """Your films; whose they are is known by the cookie."""
         return [job.seen() for job in jobs.of(request)]
 
-    @app.get("/api/jobs/{id}", responses=SEEN)
-    async def one_job(request: Request, id: str) -> dict[str, Any]:
+    @router.get("/jobs/{id}", responses=failures(404))
+    async def one_job(request: Request, id: str) -> Seen:
         """How far a film is."""
         return jobs.find(request, id).seen()
 
-    @app.get("/api/jobs/{id}/result", response_class=Response)
+    @router.get("/jobs/{id}/result", response_class=Response, responses=FILM_ANSWERS)
     async def result(request: Request, id: str) -> Response:
         """The colored film."""
         job = jobs.find(request, id)
@@ -266,25 +311,11 @@ def add_films(app: FastAPI, service: Service, jobs: Jobs) -> None:
             raise HTTPException(409, job.message or "The film is not done yet.")
         if "," in request.headers.get("range", ""):
             raise HTTPException(416, "Ask for one range at a time.")
-        return FileResponse(job.result, media_type=TYPES[job.container], filename=job.result_name)
+        return Film(job.result, media_type=TYPES[job.container], filename=job.result_name)
 
-    @app.delete("/api/jobs/{id}", status_code=204)
+    @router.delete("/jobs/{id}", status_code=204, responses=failures(404))
     async def remove(request: Request, id: str) -> None:
         """Stop a film, or remove one that is done, with all its files."""
         jobs.remove(jobs.find(request, id))
 
-
-def film_options(request: Request, service: Service) -> tuple[str, str, FilmOptions]:
-    """Name, container and options in a query, all checked."""
-    values = {"name": "film", "container": "mp4"}
-    rest = []
-    for key, value in request.query_params.multi_items():
-        if key in values:
-            values[key] = value
-        else:
-            rest.append((key, value))
-    if values["container"] not in TYPES:
-        raise OptionError(f"container cannot be {values['container'][:20]!r}; it can be {', '.join(TYPES)}.")
-    shown = "".join(character for character in values["name"] if character.isprintable())[:LONGEST_NAME]
-    options = service.options_of(rest, FilmOptions, device=service.options.device)
-    return shown or "film", values["container"], options
+    return router

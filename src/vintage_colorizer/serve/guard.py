@@ -15,23 +15,18 @@ from urllib.parse import urlencode, urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vintage_colorizer.options import ServeOptions
+from vintage_colorizer.serve.answers import RETRY_SECONDS, error_response
 
 VISITOR_COOKIE = "vintage_colorizer_visitor"
 TOKEN_COOKIE = "vintage_colorizer_token"
 VISITOR = re.compile(r"[\w-]{32}")
 MAX_ACTIVE = 200  # requests being answered at a time, however little they do
-RETRY_SECONDS = 2
 OPEN_PATHS = {"/api/health"}  # what a health check may ask without the token
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-
-
-def error_response(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    """The one form of every error: {"error": kind, "message": sentence}."""
-    return JSONResponse({"error": kind, "message": message}, status, headers)
 
 
 class Guard:

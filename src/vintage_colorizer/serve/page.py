@@ -1,7 +1,7 @@
 """The web page, and the two endpoints made for it. Everything it needs comes from this server.
 
 The page gets a small picture and a few small chroma maps once; moving a slider then merges them in the browser
-(page/merge.js). What is saved is made at full quality by `/api/photo`.
+(static/merge.js), just as `color.merge` does. What is saved is made at full quality by `/api/photo`.
 """
 
 from __future__ import annotations
@@ -9,56 +9,107 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from PIL import Image
-from starlette.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import OptionError
-from vintage_colorizer.options import PhotoOptions
+from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings, RenderFactor, Several
 from vintage_colorizer.photo.formats import SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.serve.limits import Task
-from vintage_colorizer.serve.service import Service, documented, query_parameter
+from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
 
 PAGE = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PREVIEW_SIDE = 1280  # pixels of the longer side of the picture in the page
-MAP_SIDE = 256  # of the chroma maps
+MAP_SIDE = 256  # of the chroma maps, at most: they are as small as the network gave them
 VIVIDNESSES = (0.0, 0.25, 0.5, 0.75, 1.0)  # the page interpolates between these
 MAP_SCALE = 32767  # maps are int16, this is 1.0
 MOST_FACTORS = 9  # on one sheet
-JPEG: dict[str, Any] = {"image/jpeg": {}}
 
 
-def add_page(app: FastAPI, service: Service) -> None:
-    """Add the page and its endpoints."""
+SHEET: dict[str, Any] = {"description": "A contact sheet.", "content": {"image/jpeg": BINARY}}
 
-    @app.post("/api/preview", **documented("A small picture and chroma maps.", PhotoOptions, {"application/json": {}}))
-    async def make_preview(request: Request) -> Any:
+
+def _few(factors: str) -> str:
+    try:
+        if len(TypeAdapter(Several[RenderFactor | Literal["auto"]]).validate_python(factors)) <= MOST_FACTORS:
+            return factors
+    except ValidationError:
+        pass
+    raise PydanticCustomError("factors", f"name up to {MOST_FACTORS} render factors, such as try=12,20,auto")
+
+
+class SheetQuery(PhotoSettings):
+    """What a contact sheet is made of."""
+
+    factors: Annotated[str, AfterValidator(_few)] = Field(
+        alias="try",
+        description="Render factors to compare, up to nine, with commas between them.",
+        examples=["10,16,24,32,auto"],
+    )
+
+
+class Maps(BaseModel):
+    """Small planes, each base64 of int16 of little end, where 32767 stands for 1."""
+
+    width: int
+    height: int
+    vividness: list[float | None]
+    chroma: list[str]
+    midtone: str
+    warmth: list[float]
+
+
+class PhotoPreview(BaseModel):
+    """A small picture, and chroma maps that a program can merge with it."""
+
+    width: int
+    height: int
+    suffix: str
+    look: Look
+    network: str
+    render_factor: int
+    vividness: float | None
+    saturation: float
+    notes: list[str]
+    picture: str
+    maps: Maps
+
+
+def routes(service: Service) -> APIRouter:
+    """The page's own endpoints."""
+    router = photo_router()
+
+    @router.post("/preview", openapi_extra=PHOTO_BODY)
+    async def make_preview(request: Request, settings: Annotated[PhotoSettings, Query()]) -> PhotoPreview:
         """Color a small version of a photo, as picture and chroma maps that a browser can merge."""
-        options = service.photo_options(request.query_params.multi_items())
-        answer = await service.with_photo(request, lambda photo, task: preview(service.colorizer, photo, options, task))
-        return JSONResponse(answer)
+        options = service.photo_options(settings)
+        return await service.with_photo(request, lambda photo, task: preview(service.colorizer, photo, options, task))
 
-    factors = query_parameter("try", "Render factors to compare, up to nine.", {"type": "string"}, "10,16,24,32,auto")
-
-    @app.post("/api/sheet", **documented("A contact sheet.", PhotoOptions, JPEG, {**factors, "required": True}))
-    async def make_sheet(request: Request) -> Response:
+    @router.post("/sheet", response_class=Response, responses={200: SHEET}, openapi_extra=PHOTO_BODY)
+    async def make_sheet(request: Request, query: Annotated[SheetQuery, Query()]) -> Response:
         """Color a photo at several render factors, as one labeled contact sheet."""
-        options, factors = sheet_options(request, service)
+        options, factors = service.photo_options(query), query.factors.split(",")
 
         def work(photo: Photo, task: Task) -> bytes:
-            return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors.split(","), options)))
+            return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors, options)))
 
         return Response(await service.with_photo(request, work), media_type="image/jpeg")
 
+    return router
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the files of the page."""
     for path in PAGE.iterdir():
         _add_file(app, path)
 
@@ -73,19 +124,7 @@ def _add_file(app: FastAPI, path: Path) -> None:
     app.get("/" if path.name == "index.html" else f"/{path.name}", include_in_schema=False)(file)
 
 
-def sheet_options(request: Request, service: Service) -> tuple[PhotoOptions, str]:
-    """The options of a sheet, and the factors to compare, all checked."""
-    factors = request.query_params.getlist("try")
-    if len(factors) != 1 or not 1 <= factors[0].count(",") + 1 <= MOST_FACTORS:
-        raise OptionError(f"try names up to {MOST_FACTORS} render factors, once, such as try=12,20,auto.")
-    rest = [(name, value) for name, value in request.query_params.multi_items() if name != "try"]
-    options = service.photo_options(rest)
-    for factor in factors[0].split(","):
-        options.replace(render_factor=factor.strip())
-    return options, factors[0]
-
-
-def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Task) -> dict[str, Any]:
+def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Task) -> PhotoPreview:
     """What the page needs to show a photo and to answer its sliders."""
     first = colorizer.color(photo, options)
     settings = options.replace(render_factor=first.render_factor)
@@ -93,30 +132,31 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
     maps = []
     for vividness in vividnesses:
         task.check()
-        maps.append(colorizer.color(photo, settings.replace(vividness=vividness), first.source).chroma)
+        maps.append(colorizer.color(photo, settings.replace(vividness=vividness)).chroma)
     picture = small_picture(photo.pixels)
-    width, height = fitted(*picture.size, MAP_SIDE)
+    height, width = first.luma.shape
+    width, height = fitted(width, height, MAP_SIDE)
     midtone = (4 * first.luma * (1 - first.luma))[..., None]
-    return {
-        "width": photo.pixels.shape[1],
-        "height": photo.pixels.shape[0],
-        "suffix": SUFFIXES[output_format(photo.format, photo.depth, photo.alpha is not None, options.format)],
-        "look": first.look,
-        "network": first.network.name,
-        "render_factor": first.render_factor,
-        "vividness": first.settings.vividness,
-        "saturation": first.settings.saturation,
-        "notes": first.warnings,
-        "picture": "data:image/jpeg;base64," + base64.b64encode(encoded(picture)).decode(),
-        "maps": {
-            "width": width,
-            "height": height,
-            "vividness": vividnesses,
-            "chroma": [_packed(color.upsample(one, height, width)) for one in maps],
-            "midtone": _packed(color.upsample(midtone, height, width)),
-            "warmth": [color.WARMTH_SHIFT * part for part in color.ORANGE],
-        },
-    }
+    return PhotoPreview(
+        width=photo.pixels.shape[1],
+        height=photo.pixels.shape[0],
+        suffix=SUFFIXES[output_format(photo.format, photo.depth, photo.alpha is not None, options.format)],
+        look=first.look,
+        network=first.network.name,
+        render_factor=first.render_factor,
+        vividness=first.settings.vividness,
+        saturation=first.settings.saturation,
+        notes=list(first.warnings),
+        picture="data:image/jpeg;base64," + base64.b64encode(encoded(picture)).decode(),
+        maps=Maps(
+            width=width,
+            height=height,
+            vividness=list(vividnesses),
+            chroma=[_packed(color.upsample(one, height, width)) for one in maps],
+            midtone=_packed(color.upsample(midtone, height, width)),
+            warmth=[color.WARMTH_SHIFT * part for part in color.ORANGE],
+        ),
+    )
 
 
 def small_picture(pixels: Pixels) -> Image.Image:

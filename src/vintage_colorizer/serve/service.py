@@ -1,22 +1,22 @@
-"""What the routes share: one colorizer, few at a time, and how a route is documented."""
+"""What the routes share: one colorizer, few photos at a time, and what a request with a file looks like."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request
 
 from vintage_colorizer import errors
 from vintage_colorizer.archive.photos import room_for
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
-from vintage_colorizer.options import MACHINE_FIELDS, BaseOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.options import PhotoOptions, PhotoSettings, ServeOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
-from vintage_colorizer.serve.limits import Desk, Task
+from vintage_colorizer.serve.answers import BODY, EVERYWHERE, NETWORK, failures
+from vintage_colorizer.serve.limits import Desk, Result, Task
 
-Group = TypeVar("Group", bound=BaseOptions)
 # What an error of ours means in HTTP; the first class that fits counts.
 STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (errors.TooLargeError, 413),
@@ -30,7 +30,18 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (VintageColorizerError, 500),
 ]
 CLIENT_GONE = 499  # nobody reads it
-EXAMPLES = {"look": "artistic", "render_factor": 20, "saturation": 1.2, "warmth": 0.1, "vividness": 0.6, "quality": 90}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"type": "object", "properties": {"file": BINARY["schema"]}, "required": ["file"]}
+# Bodies are not FastAPI's to read, for it would take in all of one before anybody could refuse it.
+PHOTO_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": BINARY, "application/octet-stream": BINARY, "multipart/form-data": {"schema": _FORM}},
+    }
+}
+FILM_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"video/*": BINARY, "application/octet-stream": BINARY}}
+}
 
 
 class Service:
@@ -43,27 +54,15 @@ class Service:
         self.colorizer.engine()
         self.desk = Desk(options.workers, options.queue, options.timeout)
 
-    def options_of(self, query: Iterable[tuple[str, str]], group: type[Group], **defaults: Any) -> Group:
-        """The options in a query. Raises OptionError for what is wrong, unknown, given twice or the owner's."""
-        values: dict[str, Any] = {}
-        for name, value in query:
-            if name in MACHINE_FIELDS:
-                raise OptionError(f"{name.replace('_', '-')} is for the owner of the server to choose; leave it out.")
-            if name in values:
-                raise OptionError(f"{name.replace('_', '-')} is given twice; give it once.")
-            values[name] = value
-        return group.of(**defaults, **values)
+    def photo_options(self, settings: PhotoSettings) -> PhotoOptions:
+        """What a visitor wants, on the owner's machine."""
+        return self.colorizer.options.replace(**settings.part(PhotoSettings))
 
-    def photo_options(self, query: Iterable[tuple[str, str]]) -> PhotoOptions:
-        """The options of a photo in a query."""
-        own = self.colorizer.options.model_dump(include=set(MACHINE_FIELDS))
-        return self.options_of(query, PhotoOptions, **own)
-
-    async def with_photo(self, request: Request, work: Callable[[Photo, Task], Any]) -> Any:
+    async def with_photo(self, request: Request, work: Callable[[Photo, Task], Result]) -> Result:
         """Receive the photo of a request and do something with it, when its turn comes."""
         limit = self.options.max_megapixels
 
-        def read_and_work(file: BinaryIO, task: Task) -> Any:
+        def read_and_work(file: BinaryIO, task: Task) -> Result:
             data = file.read()
             with room_for(probe(data, max_megapixels=limit)):
                 task.check()
@@ -74,38 +73,15 @@ class Service:
         return await self.desk.serve(request, int(self.options.max_megabytes * 1e6), read_and_work)
 
 
-def documented(answer: str, group: type[BaseOptions], content: dict[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAPI says of an endpoint that takes a file and a group of options; made of the group itself."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}}
-    error = {"example": {"error": "UnreadableError", "message": "The input is damaged."}}
-    statuses = dict.fromkeys((400, 408, 413, 415, 422, 503), "See the message.")
-    failures = {code: {"description": text, "content": {"application/json": error}} for code, text in statuses.items()}
-    return {
-        "response_class": Response,
-        "responses": {200: {"description": answer, "content": content}, **failures},
-        "openapi_extra": {
-            "parameters": [*more, *query_parameters(group)],
-            "requestBody": {
-                "required": True,
-                "content": {"application/octet-stream": binary, "multipart/form-data": form},
-            },
-        },
-    }
+def photo_router() -> APIRouter:
+    """For endpoints that take a photo and its settings."""
+    answers = failures(*EVERYWHERE, *BODY, *NETWORK)
+    return APIRouter(prefix="/api", responses=answers, dependencies=[Depends(require_each_once)])
 
 
-def query_parameters(group: type[BaseOptions]) -> list[dict[str, Any]]:
-    """The options of a group as OpenAPI parameters."""
-    fields = group.model_json_schema()["properties"]
-    return [
-        query_parameter(name, field.pop("description", ""), field, EXAMPLES.get(name))
-        for name, field in fields.items()
-        if name not in MACHINE_FIELDS
-    ]
-
-
-def query_parameter(name: str, description: str, schema: dict[str, Any], example: Any = None) -> dict[str, Any]:
-    """One parameter of a query."""
-    schema.pop("title", None)
-    given = {"name": name, "in": "query", "description": description, "schema": schema}
-    return given if example is None else given | {"example": example}
+def require_each_once(request: Request) -> None:
+    """Raise OptionError for an option given twice, of which FastAPI would take the last."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"{name.replace('_', '-')} is given twice; give it once.")

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vintage_colorizer.color import LUMA_OF_RGB
 from vintage_colorizer.training.recipe import Augment, Degrade
 
 HAND = 16  # uniform numbers one effect uses at most
 TILE = 512  # side of the noise tiles
-LUMA = (0.299, 0.587, 0.114)
 # Which light an emulsion sees, in linear R, G, B: panchromatic, orthochromatic, blue-sensitive. Own estimates
 # from published sensitivity curves: plates before 1880 see hardly more than blue, orthochromatic film no red.
 FILMS = ((0.30, 0.40, 0.30), (0.03, 0.45, 0.52), (0.00, 0.12, 0.88))
@@ -118,7 +118,7 @@ def _light(photo: Tensor, dice: Dice, how: Augment) -> Tensor:
 
 def color(clean: Tensor, dice: Dice, how: Degrade) -> Tensor:
     """The grey, aged luma [N, 1, H, W] of clean RGB [N, 3, H, W], both in 0..1."""
-    luma = (clean * clean.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    luma = (clean * clean.new_tensor(LUMA_OF_RGB).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     seen, lucky = dice.hand(0).lucky(how.spectral)
     luma[seen] = _spectral(clean[seen], luma[seen], lucky)
     for number, (chance, effect) in enumerate(

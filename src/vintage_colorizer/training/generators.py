@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vintage_colorizer.color import LUMA_OF_RGB, U_SCALE, V_SCALE
 from vintage_colorizer.errors import MissingError, OptionError, WeightsError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.networks.architectures import build_generator
@@ -59,7 +60,7 @@ class Painter(nn.Module):
             for parameter in group:
                 parameter.requires_grad_(not keep)
         for module in [module for part in self.parts()[:-1] for top in part for module in top.modules()]:
-            if frozen and not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if frozen and not isinstance(module, nn.BatchNorm2d):
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(False)
 
@@ -174,14 +175,14 @@ def _file(path: str) -> Path:
 def luma_of(rgb: Tensor) -> Tensor:
     """The luma [N, 1, H, W] of RGB [N, 3, H, W]."""
     red, green, blue = torch.chunk(rgb, 3, dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    return LUMA_OF_RGB[0] * red + LUMA_OF_RGB[1] * green + LUMA_OF_RGB[2] * blue
 
 
 def merge(luma: Tensor, chroma: Tensor) -> Tensor:
     """RGB [N, 3, H, W] of luma [N, 1, H, W] and chroma [N, 2, H, W]; not clamped."""
     u, v = torch.chunk(chroma, 2, dim=1)
-    red, blue = luma + v / 0.877, luma + u / 0.492
-    return torch.cat([red, (luma - 0.299 * red - 0.114 * blue) / 0.587, blue], dim=1)
+    red, blue = luma + v / V_SCALE, luma + u / U_SCALE
+    return torch.cat([red, (luma - LUMA_OF_RGB[0] * red - LUMA_OF_RGB[2] * blue) / LUMA_OF_RGB[1], blue], dim=1)
 
 
 def enlarge(chroma: Tensor, like: Tensor) -> Tensor:
@@ -192,5 +193,5 @@ def enlarge(chroma: Tensor, like: Tensor) -> Tensor:
 def freeze_statistics(network: nn.Module) -> None:
     """Let batch norm use its stored statistics, and not change them, until `train` is called."""
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.BatchNorm2d):
             module.eval()

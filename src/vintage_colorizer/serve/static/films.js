@@ -1,28 +1,48 @@
+// @ts-check
 // Films: an upload becomes a job on the server. The list of jobs is asked of it, so a reload loses nothing.
 
-import { ask, calm, complain, find, query, say, Told } from "./api.js";
+import { ask, calm, capitalized, complain, find, query, say, Told } from "./api.js";
+
+/** @import { Choices, Health, Job } from "./api.js" */
+/**
+ * A row of the list of films.
+ * @typedef {{item: HTMLLIElement, text: HTMLElement, state: string, offer: (what: string) => void,
+ *   show: (words: string, done: number, total: number) => void}} Entry
+ */
 
 const PREVIEW_SECONDS = 10;
+/** @type {Record<string, string>} */
 const STAGES = { scanning: "Looking through it", coloring: "Coloring", joining: "Putting it together" };
 const EVERY = 1000; // milliseconds between questions while a film is on its way
 
-let limits = null;
-let asking = null;
-const entries = new Map(); // of the list, by the id of the job
+let megabytes = 0; // of the largest film the server takes
+/** @type {number | undefined} */
+let asking;
+/** @type {Map<string, Entry>} */
+const entries = new Map(); // by the id of the job
 
+/**
+ * @param {Choices} known
+ * @param {Health} health
+ */
 export function start(known, health) {
-  limits = health.limits;
+  megabytes = health.limits.film_megabytes;
   const looks = [...new Set(known.looks.map((row) => row.look))];
-  for (const look of looks) find("#film-look").append(new Option(look[0].toUpperCase() + look.slice(1), look));
-  find("#film-look").value = "video";
-  find("#film-file").addEventListener("change", (event) => {
-    add([...event.target.files]);
-    event.target.value = "";
+  for (const look of looks) find("#film-look").append(new Option(capitalized(look), look));
+  find("#film-look").value = known.film_look;
+  find("#film-preview-label").textContent = `Only the first ${PREVIEW_SECONDS} seconds, side by side`;
+  const file = find("#film-file");
+  file.addEventListener("change", () => {
+    add([...file.files]);
+    file.value = "";
   });
   refresh();
 }
 
-/** Upload films, one after the other. */
+/**
+ * Upload films, one after the other.
+ * @param {File[]} files
+ */
 export async function add(files) {
   calm();
   for (const file of files) {
@@ -35,14 +55,16 @@ export async function add(files) {
   }
 }
 
-function upload(file) {
-  if (file.size > limits.film_megabytes * 1e6) throw new Told(`it is over the server's limit of ${limits.film_megabytes} MB.`);
+/** @param {File} file */
+async function upload(file) {
+  if (file.size > megabytes * 1e6) throw new Told(`it is over the server's limit of ${megabytes} MB.`);
   const preview = find("#film-preview").checked ? PREVIEW_SECONDS : null;
   const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
   const entry = makeEntry(file.name, () => request.abort());
   say(`Sending ${file.name}`);
   find("#jobs").prepend(entry.item);
-  return new Promise((resolve, reject) => {
+  /** @type {Promise<void>} */
+  const sent = new Promise((resolve, reject) => {
     request.upload.onprogress = (event) => entry.show(`Sending, ${percent(event.loaded, event.total)}`, event.loaded, event.total);
     request.onerror = () => reject(new Told("the server does not answer, or refused the upload."));
     request.onabort = () => resolve();
@@ -53,13 +75,15 @@ function upload(file) {
     request.open("POST", `api/film?${query({ name: file.name, look: find("#film-look").value, preview })}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.send(file);
-  }).finally(() => takeAway(entry));
+  });
+  await sent.finally(() => takeAway(entry));
 }
 
 /** Ask for all jobs, show them, and ask again while one is on its way. */
 async function refresh() {
   clearTimeout(asking);
   try {
+    /** @type {Job[]} */
     const jobs = await (await ask("api/jobs")).json();
     show(jobs);
     if (jobs.some((job) => job.state === "waiting" || job.state === "coloring")) asking = setTimeout(refresh, EVERY);
@@ -69,6 +93,7 @@ async function refresh() {
   }
 }
 
+/** @param {Job[]} jobs */
 function show(jobs) {
   for (const [id, entry] of entries) {
     if (jobs.some((job) => job.id === id)) continue;
@@ -76,29 +101,37 @@ function show(jobs) {
     entries.delete(id);
   }
   for (const job of jobs) {
-    if (!entries.has(job.id)) {
-      const entry = makeEntry(job.name, () => remove(job));
+    let entry = entries.get(job.id);
+    if (!entry) {
+      entry = makeEntry(job.name, () => remove(job));
       entries.set(job.id, entry);
       find("#jobs").prepend(entry.item);
     }
-    showJob(entries.get(job.id), job);
+    showJob(entry, job);
   }
 }
 
-/** Remove an entry of the list; whoever had the focus there finds it at the place for the next film. */
+/**
+ * Remove an entry of the list; whoever had the focus there finds it at the place for the next film.
+ * @param {Entry} entry
+ */
 function takeAway({ item }) {
   const focused = item.contains(document.activeElement);
   item.remove();
   if (focused) find("#film-file").focus();
 }
 
+/**
+ * @param {Entry} entry
+ * @param {Job} job
+ */
 function showJob(entry, job) {
   const far = job.frames ? `, ${percent(job.frames_done, job.frames)}` : "";
   const left = job.seconds_left === null ? "" : `, ${duration(job.seconds_left)} left`;
   const texts = {
     waiting: "Waiting for its turn",
     coloring: job.stage ? STAGES[job.stage] + far + left : "Beginning",
-    done: ["Done", ...job.notes].join(". ") + ".",
+    done: `${["Done", ...job.notes].join(". ")  }.`,
     failed: job.message,
   };
   const running = job.state === "waiting" || job.state === "coloring";
@@ -110,18 +143,21 @@ function showJob(entry, job) {
   if (job.state === "done" && !entry.item.querySelector("video")) entry.text.after(player(job), link(job));
 }
 
+/** @param {Job} job */
 function player(job) {
   const video = Object.assign(document.createElement("video"), { controls: true, preload: "metadata", src: job.result });
   video.setAttribute("aria-label", `${job.name}, colored`);
   return video;
 }
 
+/** @param {Job} job */
 function link(job) {
   const made = Object.assign(document.createElement("a"), { href: job.result, download: job.result_name, className: "primary" });
   made.textContent = `Save ${job.result_name}`;
   return made;
 }
 
+/** @param {Job} job */
 async function remove(job) {
   try {
     await ask(`api/jobs/${job.id}`, { method: "DELETE" });
@@ -131,7 +167,12 @@ async function remove(job) {
   refresh();
 }
 
-/** An entry of the list: a name, a text, a bar, and a button that stops or removes. */
+/**
+ * An entry of the list: a name, a text, a bar, and a button that stops or removes.
+ * @param {string} name
+ * @param {() => void} stop
+ * @returns {Entry}
+ */
 function makeEntry(name, stop) {
   const item = document.createElement("li");
   const title = Object.assign(document.createElement("h2"), { textContent: name });
@@ -139,17 +180,23 @@ function makeEntry(name, stop) {
   const bar = document.createElement("progress");
   bar.setAttribute("aria-label", `Progress of ${name}`);
   const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet" });
-  const offer = (what) => {
+  const offer = (/** @type {string} */ what) => {
     button.textContent = what;
     button.setAttribute("aria-label", `${what} ${name}`);
   };
   offer("Stop");
   button.addEventListener("click", stop);
   item.append(title, text, bar, button);
-  return { item, text, offer, show: (words, done, total) => showProgress(text, bar, words, done, total) };
+  return { item, text, state: "", offer, show: (words, done, total) => showProgress(text, bar, words, done, total) };
 }
 
-/** total 0: not known yet; below 0: over, no bar. */
+/**
+ * @param {HTMLElement} text
+ * @param {HTMLProgressElement} bar
+ * @param {string} words
+ * @param {number} done
+ * @param {number} total 0 if it is not known yet, below 0 if it is over and needs no bar
+ */
 function showProgress(text, bar, words, done, total) {
   if (text.textContent !== words) text.textContent = words;
   bar.hidden = total < 0;
@@ -159,8 +206,13 @@ function showProgress(text, bar, words, done, total) {
   } else bar.removeAttribute("value");
 }
 
+/**
+ * @param {number} done
+ * @param {number} total
+ */
 const percent = (done, total) => `${Math.floor((100 * done) / total)} %`;
 
+/** @param {number} seconds */
 function duration(seconds) {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;

@@ -1,20 +1,37 @@
+// @ts-check
 // The photos: each with its own settings, shown as a preview that answers at once, saved at full quality.
 
-import { ask, calm, complain, download, find, query, say, Told } from "./api.js";
+import { ask, calm, capitalized, complain, download, find, isAbort, query, say, Told } from "./api.js";
 import { Preview } from "./merge.js";
 import { distinct, zip } from "./zip.js";
 
+/** @import { Choices, Field, Health, LookRow, Settings } from "./api.js" */
+/**
+ * What is chosen for a photo, by the names of the API; "" leaves it to the server.
+ * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
+ *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean}} Chosen
+ */
+
+const SLIDERS = ["vividness", "saturation", "warmth", "render_factor"];
 const COMPARED = "10,16,24,32,auto";
 const THUMB = 176;
 
 /** One photo: its file, its settings, and what the server said. */
 class Item {
+  /** @type {Preview | null} */
+  preview = null;
+  /** @type {AbortController | null} */
+  waiting = null; // aborts the request under way
+  failed = "";
+  stale = true; // the settings want another preview
+
+  /**
+   * @param {File} file
+   * @param {Chosen} settings
+   */
   constructor(file, settings) {
     this.file = file;
     this.settings = { ...settings };
-    this.preview = null;
-    this.waiting = null; // aborts the request under way
-    this.failed = "";
     this.thumb = document.createElement("canvas");
     this.thumb.width = this.thumb.height = THUMB;
     this.entry = galleryEntry(this);
@@ -33,19 +50,41 @@ class Item {
   }
 }
 
+/** @type {Item[]} */
 const items = [];
+/** @type {any} the Item that is shown; null before there is one */
 let current = null;
-let limits = null;
-let rows = []; // looks there are, each with its network
+let megabytes = 0; // of the largest photo the server takes
+/** @type {LookRow[]} */
+let rows = [];
 let painting = false;
-const fresh = { look: "stable", network: "", render_factor: "", vividness: null, saturation: 1, warmth: 0, format: "", mark: false, strip: false };
+/** @type {Chosen} */
+let fresh;
 
-export function start(known, health) {
-  limits = health.limits;
+/**
+ * @param {Choices} known
+ * @param {Settings} settings
+ * @param {Health} health
+ */
+export function start(known, settings, health) {
+  megabytes = health.limits.megabytes;
   rows = known.looks;
-  fresh.look = rows.find((row) => row.default).look;
+  const fields = settings.photo.properties;
   const networks = [...new Set(rows.map((row) => row.network))];
-  fresh.network = networks[0];
+  fresh = {
+    look: (rows.find((row) => row.default) ?? rows[0]).look,
+    network: networks[0],
+    render_factor: "",
+    vividness: null,
+    saturation: fields.saturation.default,
+    warmth: fields.warmth.default,
+    format: "",
+    mark: fields.mark.default,
+    strip: fields.strip.default,
+  };
+  for (const name of SLIDERS) Object.assign(find(`#${name}`), rangeOf(fields[name]));
+  find("#factor-help").textContent = fields.render_factor.description;
+  for (const name of ["mark", "strip"]) find(`#${name} + span`).textContent = fields[name].description;
   for (const network of networks) find("#network").append(new Option(network));
   find("#network-field").hidden = networks.length < 2;
   showLooks(fresh.network);
@@ -53,42 +92,51 @@ export function start(known, health) {
   listen();
 }
 
-/** Offer the looks that a network has. */
+/**
+ * The ends of a slider.
+ * @param {Field} field
+ */
+function rangeOf(field) {
+  const number = (field.anyOf ?? [field]).find((one) => one.maximum !== undefined);
+  return { min: number?.minimum, max: number?.maximum };
+}
+
+/**
+ * Offer the looks that a network has.
+ * @param {string} network
+ */
 function showLooks(network) {
   find("#looks").dataset.network = network;
   find("#looks").replaceChildren(...rows.filter((row) => row.network === network).map(lookChoice));
 }
 
+/** @param {LookRow} row */
 function lookChoice({ look, about }) {
   const label = document.createElement("label");
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: look });
   const help = Object.assign(document.createElement("small"), { textContent: about });
-  label.append(radio, look[0].toUpperCase() + look.slice(1), help);
+  label.append(radio, capitalized(look), help);
   return label;
 }
 
 function listen() {
-  find("#controls").addEventListener("submit", (event) => {
+  find("#controls").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     save();
   });
-  find("#looks").addEventListener("change", (event) => change({ look: event.target.value, vividness: null }, true));
+  on("#looks", "change", ({ target }) => change({ look: target.value, vividness: null }, true));
   for (const name of ["vividness", "saturation", "warmth"]) {
-    find(`#${name}`).addEventListener("input", (event) => change({ [name]: Number(event.target.value) }));
+    on(`#${name}`, "input", ({ target }) => change({ [name]: Number(target.value) }));
   }
-  find("#render_factor").addEventListener("input", (event) => showFactor(event.target.value));
-  find("#render_factor").addEventListener("change", (event) => change({ render_factor: event.target.value }, true));
-  find("#auto").addEventListener("change", (event) => {
-    change({ render_factor: event.target.checked ? "auto" : find("#render_factor").value }, true);
-  });
-  find("#network").addEventListener("change", (event) => changeNetwork(event.target.value));
-  find("#format").addEventListener("change", (event) => change({ format: event.target.value }));
-  for (const name of ["mark", "strip"]) {
-    find(`#${name}`).addEventListener("change", (event) => change({ [name]: event.target.checked }));
-  }
-  find("#split").addEventListener("input", (event) => {
-    find("#view").style.setProperty("--split", `${event.target.value}%`);
-    event.target.setAttribute("aria-valuetext", `${event.target.value} %`);
+  on("#render_factor", "input", ({ target }) => showFactor(target.value));
+  on("#render_factor", "change", ({ target }) => change({ render_factor: target.value }, true));
+  on("#auto", "change", ({ target }) => change({ render_factor: target.checked ? "auto" : find("#render_factor").value }, true));
+  on("#network", "change", ({ target }) => changeNetwork(target.value));
+  on("#format", "change", ({ target }) => change({ format: target.value }));
+  for (const name of ["mark", "strip"]) on(`#${name}`, "change", ({ target }) => change({ [name]: target.checked }));
+  on("#split", "input", ({ target }) => {
+    find("#view").style.setProperty("--split", `${target.value}%`);
+    target.setAttribute("aria-valuetext", `${target.value} %`);
   });
   find("#reset").addEventListener("click", () => change(fresh, true));
   find("#spread").addEventListener("click", spread);
@@ -97,14 +145,25 @@ function listen() {
   find("#sheet-close").addEventListener("click", () => find("#sheet").close());
 }
 
+/**
+ * Listen to a control.
+ * @param {string} selector
+ * @param {string} kind
+ * @param {(event: {target: any}) => void} act
+ */
+function on(selector, kind, act) {
+  find(selector).addEventListener(kind, act);
+}
+
 // --- Which photo -------------------------------------------------------------------------------------------
 
+/** @param {File[]} files */
 export function add(files) {
   calm();
   const settings = current?.settings ?? fresh;
   const added = [];
   for (const file of files) {
-    if (file.size > limits.megabytes * 1e6) complain(new Told(`${file.name} is over the server's limit of ${limits.megabytes} MB.`));
+    if (file.size > megabytes * 1e6) complain(new Told(`${file.name} is over the server's limit of ${megabytes} MB.`));
     else added.push(new Item(file, { ...settings, vividness: null }));
   }
   if (!added.length) return;
@@ -116,6 +175,7 @@ export function add(files) {
   for (const item of added.slice(1)) load(item);
 }
 
+/** @param {Item} item */
 function show(item) {
   current = item;
   drawGallery();
@@ -125,6 +185,7 @@ function show(item) {
   if (!item.preview && !item.waiting && !item.failed) load(item);
 }
 
+/** @param {Item} item */
 function remove(item) {
   item.waiting?.abort();
   const at = items.indexOf(item);
@@ -143,6 +204,7 @@ function drawGallery() {
   find("#save-all").hidden = find("#spread").hidden = items.length < 2;
 }
 
+/** @param {Item} item */
 function galleryEntry(item) {
   const entry = document.createElement("li");
   const thumb = button("thumb", item.file.name, () => show(item));
@@ -152,14 +214,22 @@ function galleryEntry(item) {
   return entry;
 }
 
-/** Show in the gallery what has become of a photo; the buttons stay, and with them the focus. */
+/**
+ * Show in the gallery what has become of a photo; the buttons stay, and with them the focus.
+ * @param {Item} item
+ */
 function showEntry(item) {
-  const thumb = item.entry.querySelector(".thumb");
+  const thumb = /** @type {HTMLElement} */ (item.entry.querySelector(".thumb"));
   thumb.setAttribute("aria-current", String(item === current));
   thumb.setAttribute("aria-label", item.file.name + (item.failed ? " (failed)" : ""));
   thumb.replaceChildren(item.failed ? "Failed" : item.thumb);
 }
 
+/**
+ * @param {string} kind
+ * @param {string} label
+ * @param {() => void} act
+ */
 function button(kind, label, act) {
   const made = Object.assign(document.createElement("button"), { type: "button", className: kind });
   made.setAttribute("aria-label", label);
@@ -169,7 +239,10 @@ function button(kind, label, act) {
 
 // --- Settings ----------------------------------------------------------------------------------------------
 
-/** Change settings of the current photo; `ask` for a new proposal of the network, or just merge again. */
+/**
+ * Change settings of the current photo, and ask for a new proposal of the network, or just merge again.
+ * @param {Partial<Chosen>} settings
+ */
 function change(settings, asks = false) {
   Object.assign(current.settings, settings);
   showSettings();
@@ -177,6 +250,7 @@ function change(settings, asks = false) {
   else paint();
 }
 
+/** @param {string} network */
 function changeNetwork(network) {
   const looks = rows.filter((row) => row.network === network).map((row) => row.look);
   const look = looks.includes(current.settings.look) ? current.settings.look : looks[0];
@@ -193,26 +267,32 @@ function spread() {
 
 function showSettings() {
   const { settings, preview } = current;
+  const row = rows.find(({ look, network }) => look === settings.look && network === settings.network);
   if (find("#looks").dataset.network !== settings.network) showLooks(settings.network);
   find(`#looks [value=${settings.look}]`).checked = true;
   for (const name of ["vividness", "saturation", "warmth"]) {
-    const value = settings[name] ?? preview?.answer.vividness ?? 0.5;
+    const value = settings[name] ?? preview?.answer.vividness ?? row?.vividness ?? 0;
     showValue(name, value, `${Math.round(100 * value)} %`);
   }
   find("#vividness").closest(".slider").classList.toggle("off", Boolean(preview && !preview.vivid));
   find("#auto").checked = settings.render_factor === "auto";
   find("#render_factor").disabled = settings.render_factor === "auto";
-  const factor = preview?.answer.render_factor ?? 16;
-  showFactor(Number(settings.render_factor) || factor);
+  showFactor(Number(settings.render_factor) || (preview?.answer.render_factor ?? row?.render_factor));
   for (const name of ["network", "format"]) find(`#${name}`).value = settings[name];
   for (const name of ["mark", "strip"]) find(`#${name}`).checked = settings[name];
 }
 
+/** @param {number} value */
 function showFactor(value) {
   showValue("render_factor", value, String(value));
 }
 
-/** Show what a slider stands at, to eyes and ears. */
+/**
+ * Show what a slider stands at, to eyes and ears.
+ * @param {string} name
+ * @param {number} value
+ * @param {string} text
+ */
 function showValue(name, value, text) {
   find(`#${name}`).value = value;
   find(`#${name}`).setAttribute("aria-valuetext", text);
@@ -221,7 +301,10 @@ function showValue(name, value, text) {
 
 // --- The preview -------------------------------------------------------------------------------------------
 
-/** Ask the server for the chroma of a photo with its settings. */
+/**
+ * Ask the server for the chroma of a photo with its settings.
+ * @param {Item} item
+ */
 async function load(item) {
   item.waiting?.abort();
   const waiting = (item.waiting = new AbortController());
@@ -232,13 +315,12 @@ async function load(item) {
     const path = `api/preview?${query({ look, network, render_factor })}`;
     const answer = await (await ask(path, { method: "POST", body: item.file, headers: TYPE, signal: waiting.signal })).json();
     item.preview = new Preview(answer, await pixelsOf(answer.picture));
-    item.preview.vivid = answer.maps.vividness.length > 1;
     item.settings.vividness ??= answer.vividness;
     item.failed = "";
     item.stale = false;
   } catch (error) {
-    if (error.name === "AbortError") return;
-    item.failed = error.message;
+    if (isAbort(error)) return;
+    item.failed = error instanceof Error ? error.message : String(error);
     complain(error instanceof Told ? new Told(`${item.file.name}: ${error.message}`) : error);
   }
   item.waiting = null;
@@ -249,23 +331,33 @@ async function load(item) {
 
 const TYPE = { "Content-Type": "application/octet-stream" };
 
+/** @param {string} address */
 async function pixelsOf(address) {
   const image = new Image();
   image.src = address;
   await image.decode();
   const canvas = new OffscreenCanvas(image.width, image.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = drawingOn(canvas, { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   return context.getImageData(0, 0, image.width, image.height);
 }
 
+/**
+ * @param {HTMLCanvasElement | OffscreenCanvas} canvas
+ * @param {CanvasRenderingContext2DSettings} [settings]
+ */
+function drawingOn(canvas, settings) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
+}
+
+/** @param {Item} item */
 function drawThumb(item) {
   if (!item.preview) return;
   const { width, height } = item.preview.picture;
   const full = new OffscreenCanvas(width, height);
-  full.getContext("2d").putImageData(item.preview.colored(item.settings), 0, 0);
+  drawingOn(full).putImageData(coloredOf(item.preview, item.settings), 0, 0);
   const scale = Math.max(THUMB / width, THUMB / height);
-  const context = item.thumb.getContext("2d");
+  const context = drawingOn(item.thumb);
   context.imageSmoothingQuality = "high";
   context.drawImage(full, (THUMB - scale * width) / 2, (THUMB - scale * height) / 2, scale * width, scale * height);
 }
@@ -281,15 +373,27 @@ function paint() {
     find("#view").classList.toggle("empty", !preview);
     if (!preview) return;
     draw("#before", preview.picture);
-    draw("#after", preview.colored(current.settings));
+    draw("#after", coloredOf(preview, current.settings));
   });
 }
 
+/**
+ * @param {Preview} preview
+ * @param {Chosen} settings
+ */
+function coloredOf(preview, settings) {
+  return new ImageData(preview.colored(settings), preview.picture.width, preview.picture.height);
+}
+
+/**
+ * @param {string} selector
+ * @param {ImageData} picture
+ */
 function draw(selector, picture) {
   const canvas = find(selector);
   canvas.width = picture.width;
   canvas.height = picture.height;
-  canvas.getContext("2d").putImageData(picture, 0, 0);
+  drawingOn(canvas).putImageData(picture, 0, 0);
 }
 
 function showStatus() {
@@ -304,16 +408,20 @@ function showStatus() {
 }
 
 function showNotes() {
+  /** @type {string[]} */
   const notes = current.preview?.answer.notes ?? [];
   find("#notes").replaceChildren(...notes.map((note) => Object.assign(document.createElement("li"), { textContent: note })));
 }
 
 // --- Saving ------------------------------------------------------------------------------------------------
 
-/** The result at full quality, with its name. */
+/**
+ * The result at full quality, with its name.
+ * @param {Item} item
+ */
 async function result(item) {
   const response = await ask(`api/photo?${query(item.wanted)}`, { method: "POST", body: item.file, headers: TYPE });
-  const suffix = /\.\w+(?="$)/.exec(response.headers.get("Content-Disposition"))[0];
+  const suffix = /\.\w+(?="$)/.exec(response.headers.get("Content-Disposition") ?? "")?.[0] ?? "";
   return { name: item.resultName + suffix, blob: await response.blob() };
 }
 
@@ -340,6 +448,11 @@ async function saveAll() {
   });
 }
 
+/**
+ * @param {string} selector
+ * @param {string} text
+ * @param {() => Promise<void>} work
+ */
 async function whileBusy(selector, text, work) {
   const pressed = find(selector);
   if (pressed.ariaDisabled === "true") return;
@@ -378,12 +491,13 @@ async function compare() {
     find("#sheet-status").textContent = "Take the one you like.";
     find("#sheet-choices").replaceChildren(...COMPARED.split(",").map((factor) => choice(factor)));
   } catch (error) {
-    if (error.name === "AbortError") return; // closed, perhaps opened again for another photo
+    if (isAbort(error)) return; // closed, perhaps opened again for another photo
     find("#sheet").close();
     complain(error);
   }
 }
 
+/** @param {string} factor */
 function choice(factor) {
   const made = button("quiet", `Take render factor ${factor}`, () => {
     find("#sheet").close();

@@ -1,0 +1,50 @@
+"""What the server answers when it refuses, and how OpenAPI is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+RETRY_SECONDS = 2
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+MEANING = {
+    400: "Empty, damaged or not a picture; a broken form; a broken range.",
+    401: "The token is missing or wrong.",
+    403: "Started by another site's page, or not a name of this server.",
+    404: "No such job of yours.",
+    408: "The request or its body arrives too slowly.",
+    409: "The film is not done.",
+    413: "Over the limit of bytes or pixels.",
+    415: "A format that is not read, or no file at all.",
+    416: "Several ranges, or one beyond the end.",
+    422: "An option is wrong, unknown or given twice.",
+    500: "The network failed.",
+    501: "The network is not installed on the server.",
+    503: "Too much to do, or too little memory; `Retry-After` says when to come back.",
+    507: "No room on the server's disk.",
+}
+EVERYWHERE = (403, 408, 503)
+BODY = (400, 413, 415, 422)  # of a request that carries a file and options
+NETWORK = (500, 501)  # of one that waits for a network's color
+
+
+class Failure(BaseModel):
+    """The one form of every error."""
+
+    error: str = Field(description="The name of the error, or Refused.", examples=["UnreadableError"])
+    message: str = Field(description="A sentence that says what is wrong.", examples=["The input is damaged."])
+
+
+def error_response(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    """Refuse a request."""
+    return JSONResponse(Failure(error=kind, message=message).model_dump(), status, headers)
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What FastAPI needs to know of these statuses."""
+    return {
+        status: {"model": Failure, "description": MEANING[status]} | ({"headers": RETRY_AFTER} if status == 503 else {})
+        for status in statuses
+    }

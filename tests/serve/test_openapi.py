@@ -1,0 +1,191 @@
+"""The OpenAPI document: all that it says happens, and (see `support.servers`) all that happens is in it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from openapi_spec_validator import validate
+
+from support import bad_films
+from support.openapi import find_operation, operations, require_documented
+from support.servers import PHOTO, Answer, Running, running
+from vintage_colorizer.errors import EngineError
+from vintage_colorizer.serve import guard, limits, uvicorn_private
+
+TOKEN = "sesame-open"
+PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto")
+POSTS = (*PHOTO_TARGETS, "/api/film")
+GETS = ("/api/looks", "/api/settings", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
+Observed = set[tuple[str, str, int]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(workers=1, max_megabytes=2, max_film_megabytes=2) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Running]:
+    """One that asks for a token, and has no room for the films it would take."""
+    with running(workers=1, token=TOKEN, max_film_megabytes=1_000_000) as one:
+        yield one
+
+
+class Walk:
+    """Asks, and remembers what was answered to which operation."""
+
+    def __init__(self, server: Running) -> None:
+        self.server = server
+        self.document = server.app.openapi()
+        self.observed: Observed = set()
+        cookie = re.match(r"[\w=-]+", server.ask("/api/health").headers["set-cookie"])
+        self.cookie = cookie[0] if cookie else ""
+
+    def note(self, method: str, target: str, answer: Answer) -> Answer:
+        found = find_operation(self.document, method, target)
+        assert found is not None
+        require_documented(self.document, method, target, answer)
+        self.observed.add((*found, answer.status))
+        return answer
+
+    def ask(self, target: str, body: bytes | None = None, *, method: str | None = None, **headers: str) -> Answer:
+        method = method or ("GET" if body is None else "POST")
+        headers = {"Cookie": self.cookie} | headers
+        return self.note(method, target, self.server.ask(target, body, method=method, **headers))
+
+    def dawdle(self, method: str, target: str) -> None:
+        """Begin a request and never end its header."""
+        head = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: "
+        self.note(method, target, self.server.raw(head.encode()))
+
+
+def everything() -> list[tuple[str, str, bytes | None]]:
+    """A request for each operation."""
+    return [
+        *(("POST", target, PHOTO) for target in POSTS),
+        *(("GET", target, None) for target in GETS),
+        ("DELETE", "/api/jobs/x", None),
+    ]
+
+
+def documented(document: dict[str, Any]) -> Observed:
+    return {(*name, int(status)) for name, one in operations(document).items() for status in one["responses"]}
+
+
+def test_the_document_is_valid(server: Running) -> None:
+    validate(server.app.openapi())
+
+
+def test_all_that_is_documented_happens(
+    server: Running, guarded: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = Walk(server)
+    photos(walk)
+    films(walk, bad_films.make_film(tmp_path / "reel.mp4", codec="h264", frames=5).read_bytes())
+    for target in GETS[:4]:
+        assert walk.ask(target).status == 200
+    for method, target, body in everything():
+        assert walk.ask(target, body, method=method, Host="evil.example").status == 403
+    with monkeypatch.context() as patch:
+        patch.setattr(guard, "MAX_ACTIVE", 0)
+        for method, target, body in everything():
+            assert walk.ask(target, body, method=method).status == 503
+    with monkeypatch.context() as patch:
+        patch.setattr(uvicorn_private, "HEADER_SECONDS", 0.2)
+        patch.setattr(limits, "GRACE_SECONDS", 0.2)
+        for method, target, _ in everything():
+            walk.dawdle(method, target)
+        for target in POSTS:
+            assert walk.ask(target, b"few", Content_Length="1000").status == 408
+    with monkeypatch.context() as patch:
+        patch.setattr("vintage_colorizer.networks.inference.propose", fail)
+        for target in PHOTO_TARGETS:
+            assert walk.ask(target, PHOTO).status == 500
+
+    locked = Walk(guarded)
+    for method, target, body in everything():
+        assert locked.ask(target, body, method=method).status == (200 if target == "/api/health" else 401)
+    locked.ask("/api/film", b"1\r\nx\r\n0\r\n\r\n", Transfer_Encoding="chunked", Authorization=f"Bearer {TOKEN}")
+    assert walk.observed | locked.observed == documented(locked.document)
+    assert documented(walk.document) == {one for one in documented(locked.document) if one[2] != 401}
+
+
+def fail(*arguments: Any) -> Any:
+    raise EngineError("The network gave something that is not a number.")
+
+
+def photos(walk: Walk) -> None:
+    for target in PHOTO_TARGETS:
+        joined = target + ("&" if "?" in target else "?")
+        assert walk.ask(target, PHOTO).status == 200
+        assert walk.ask(target, b"").status == 400
+        assert walk.ask(target, bytes(4_000_000)).status == 413
+        assert walk.ask(target, PHOTO, Content_Type="text/plain").status == 415
+        assert walk.ask(joined + "unknown=1", PHOTO).status == 422
+        assert walk.ask(joined + "network=deoldify", PHOTO).status == 501
+
+
+def films(walk: Walk, reel: bytes) -> None:
+    assert walk.ask("/api/film", b"").status == 400
+    assert walk.ask("/api/film", bytes(4_000_000)).status == 413
+    assert walk.ask("/api/film", b"x", Content_Type="text/plain").status == 415
+    assert walk.ask("/api/film?crf=99", reel).status == 422
+    broken, whole = (walk.ask("/api/film", film).json["id"] for film in (bytes(5000), reel))
+    for job in (broken, whole):
+        wait_for_end(walk, job)
+    assert walk.ask(f"/api/jobs/{broken}/result").status == 409
+    result = f"/api/jobs/{whole}/result"
+    assert walk.ask(result).status == 200
+    assert walk.ask(result, Range="bytes=0-3").status == 206
+    assert walk.ask(result, Range="bytes=9-3").status == 400
+    assert walk.ask(result, Range="bytes=0-1,3-4").status == 416
+    beyond = walk.ask(result, Range="bytes=99999999-")
+    assert beyond.status == 416 and re.fullmatch(r"bytes \*/\d+", beyond.headers["content-range"])
+    for job in (broken, whole):
+        assert walk.ask(f"/api/jobs/{job}", method="DELETE").status == 204
+    for target, method in ((f"/api/jobs/{whole}", "GET"), (result, "GET"), (f"/api/jobs/{whole}", "DELETE")):
+        assert walk.ask(target, method=method).status == 404
+
+
+def wait_for_end(walk: Walk, job: str) -> None:
+    end = time.monotonic() + 60
+    while walk.ask(f"/api/jobs/{job}").json["state"] in ("waiting", "coloring"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", ["/api/photo", "/api/preview", "/api/sheet", "/api/film"])
+def test_documented_bodies_and_examples_are_taken(server: Running, path: str) -> None:
+    operation = server.app.openapi()["paths"][path]["post"]
+    schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
+    examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
+    assert examples.keys() >= {"look", "render_factor", "vividness"}
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + PHOTO + b"\r\n--x--\r\n"
+    for kind in operation["requestBody"]["content"]:
+        is_form = kind.startswith("multipart")
+        body, sent = (form, f"{kind}; boundary=x") if is_form else (PHOTO, kind.replace("*", "jpeg"))
+        answer = server.ask(f"{path}?{urlencode(examples)}", body, Content_Type=sent)
+        assert answer.status in (200, 202), answer.body
+
+
+def test_every_parameter_says_what_it_is_and_what_it_may_be(server: Running) -> None:
+    for operation in operations(server.app.openapi()).values():
+        for one in operation.get("parameters", []):
+            assert one["in"] == "path" or one["description"].endswith(".")
+            assert one["schema"].keys() & {"type", "enum", "anyOf"}
+
+
+def test_the_reference_names_every_endpoint_and_status(guarded: Running) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "http-api.md").read_text(encoding="utf-8")
+    document = guarded.app.openapi()
+    for method, path in operations(document):
+        assert re.search(rf"`{method} {re.escape(path.replace('{id}', 'ID'))}[`?]", text), (method, path)
+    listed = {int(one) for row in re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE) for one in row.split(",")}
+    assert listed == {status for _, _, status in documented(document) if status >= 400}
