@@ -277,7 +277,7 @@ def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path, o
 
 @pytest.mark.parametrize("name", ["out.xyz", "out.gif"])
 def test_a_result_of_an_unknown_format_is_refused_before_work(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match="is no format of a result"):
+    with pytest.raises(OptionError, match="is not a format of a result"):
         list(find([save_grey(tmp_path / "a.jpg")], tmp_path / name))
 
 

@@ -17,12 +17,12 @@ from typing import Literal
 from vintage_colorizer.archive.places import Entry, Place, Url, exists, files_below, is_folder, place
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError
 from vintage_colorizer.files import file_status
-from vintage_colorizer.photo.formats import NAMES, output_format
+from vintage_colorizer.photo.formats import NAMES, READ_ONLY, output_format
 
 UNREPORTED = ("fatal", "crashed", "size")
 LIST_MARK = "@"  # before the name of a list of names
 # Endings of pictures that are read: those of the formats results can have, and some more.
-PICTURE_SUFFIXES = {"." + name for name in NAMES} | {".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
+PICTURE_SUFFIXES = {"." + name for name in (*NAMES, *READ_ONLY)}
 
 
 @dataclass(frozen=True)

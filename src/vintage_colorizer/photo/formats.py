@@ -43,6 +43,8 @@ NAMES = {suffix[1:]: format for format, suffix in SUFFIXES.items()} | {
     **dict.fromkeys(("jpeg", "jpe", "jfif"), "JPEG"),
     **{"tiff": "TIFF", "heif": "HEIF"},
 }
+# Endings of files that are read, but whose format no result has.
+READ_ONLY = ("bmp", "dib", "gif", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx")
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
 
 SNIFFED_BYTES = 512
@@ -239,7 +241,8 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         return source_format if fits else "PNG" if depth == 8 else "TIFF"
     format = NAMES.get(wanted.lower().lstrip("."))
     if format is None:
-        raise OptionError(f"{wanted!r} is not a format of a result: choose jpg, png, tif, webp, avif or heic.")
+        what = f"{wanted!r} is not" if wanted else "A name without a suffix does not say"
+        raise OptionError(f"{what} a format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
         raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")
