@@ -13,7 +13,8 @@ from filelock import FileLock
 
 from support.clusters import grey_picture, pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.photos import color_item, expected_fingerprint, run
 from vintage_colorizer.errors import OutputExistsError
 from vintage_colorizer.options import JobOptions, PhotoOptions
@@ -48,7 +49,7 @@ class Archive:
 
         expected = partial(expected_fingerprint, colorizer=self.colorizer, options=options)
         with journal.opened(self.out, expected, again) as book:
-            outcomes = run(find([self.scans], self.out), watched, LocalRunner(1), JobOptions(), book)
+            outcomes = run(Batch.parse([self.scans], self.out).find(), watched, LocalRunner(1), JobOptions(), book)
             return {Path(one.path).name: one for one in outcomes}
 
     def rows(self) -> dict[str, dict[str, object]]:

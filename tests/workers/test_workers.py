@@ -17,7 +17,8 @@ import pytest
 
 from support.clusters import pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.photos import color_item, run
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
@@ -103,7 +104,7 @@ def test_photos_are_the_same_as_without_ray(runner: Runner, colorizer: Colorizer
     (tmp_path / "in" / "notes.txt").write_text("not a picture")
     told = {}
     for name, by in (("here", LocalRunner(2)), ("there", runner)):
-        items = find([tmp_path / "in"], tmp_path / name)
+        items = Batch.parse([tmp_path / "in"], tmp_path / name).find()
         work = partial(color, colorizer=colorizer)
         told[name] = {one.path: (one.status, one.reason) for one in run(items, work, by, JobOptions())}
     assert told["here"] == told["there"] and len(told["here"]) == 10
@@ -125,7 +126,7 @@ def begun_by(folder: Path) -> dict[str, list[int]]:
 def outcomes_of(work: Callable[..., Outcome], colorizer: Colorizer, runner: Runner, folder: Path) -> Iterator[Outcome]:
     (folder / "begun").mkdir()
     task = partial(work, colorizer=colorizer, folder=folder / "begun")
-    return run(find([folder / "in"], folder / "out"), task, runner, JobOptions())
+    return run(Batch.parse([folder / "in"], folder / "out").find(), task, runner, JobOptions())
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(runner: Runner, colorizer: Colorizer, tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_fail_fast_stops_the_run(runner: Runner, colorizer: Colorizer, tmp_path:
     (tmp_path / "in" / "bad.png").write_bytes(b"<html>")
     paths = [tmp_path / "in" / "bad.png", *sorted((tmp_path / "in").glob("0*.png"))]
     work = partial(color, colorizer=colorizer)
-    found = list(run(find(paths, tmp_path / "out"), work, runner, JobOptions(fail_fast=True)))
+    found = list(run(Batch.parse(paths, tmp_path / "out").find(), work, runner, JobOptions(fail_fast=True)))
     assert found and len(found) <= 2 * 2 + 2 + 1
 
 

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError, RayTaskError
 
 from vintage_colorizer.archive.films import color_one
-from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.inputs import Found, Item, Outcome
 from vintage_colorizer.errors import OutputError, UnreadableError
 from vintage_colorizer.film.coloring import color_segment
 from vintage_colorizer.film.job import Frames, color_film, disk_errors
@@ -36,7 +36,7 @@ DEFAULT_THREADS = 1  # of a segment: many side by side are faster than few with 
 
 
 def outcomes(
-    items: Iterable[Item], options: FilmOptions, overwrite: bool, report: Report
+    found: Iterable[Found], options: FilmOptions, overwrite: bool, report: Report
 ) -> Generator[Outcome, None, None]:
     """Color films on the cluster this process is connected to, yielding outcomes as they come.
 
@@ -47,7 +47,7 @@ def outcomes(
     board = ray.remote(num_cpus=0)(_Board).remote()
     task = ray.remote(num_cpus=1, max_retries=0)(_color_film)
     start = partial(task.remote, options=options, overwrite=overwrite, board=board)
-    tasks = (Known(unfit_outcome(item)) if item.unfit else item for item in items)
+    tasks = (Known(one) if isinstance(one, Outcome) else one for one in found)
     for item, answer in _finish_all(tasks, start, processors(), partial(_show, board, report)):
         if isinstance(answer, RayError):
             reason = f"{item.source} brought its process down twice, so it is left out; it may be damaged."

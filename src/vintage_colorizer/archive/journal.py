@@ -96,7 +96,8 @@ class Journal:
                 return Known(Outcome(path, "failed", reason, crashed=True))
             if self._is_present(earlier):
                 output = str(self._out / earlier["output"])
-                return Known(Outcome(path, "skipped", "done before", output, earlier["width"], earlier["height"]))
+                about = {"output": output, "width": earlier["width"], "height": earlier["height"]}
+                return Known(Outcome(path, "skipped", "done before", **about))
         elif earlier is not None and self._is_present(earlier):
             only_source_changed = self._fingerprint_of(earlier["identity"]) == earlier["fingerprint"]
             item = replace(item, replaces=only_source_changed)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.inputs import Found, Item, Outcome
 from vintage_colorizer.archive.names import fitting_name, result_path
 from vintage_colorizer.archive.places import Url, describe, exists, fetch, write_bytes
 from vintage_colorizer.colorizer import Colorizer
@@ -57,8 +57,6 @@ def color_item(item: Item, colorizer: Colorizer, options: PhotoOptions, overwrit
         OptionError, MissingError, WeightsError: every other input would fail in the same way.
     """
     overwrite = overwrite or item.replaces
-    if item.unfit:
-        return unfit_outcome(item)
     if isinstance(item.source, Path) and isinstance(item.folder, Path):
         return color_file(colorizer, item, options, overwrite)
     try:
@@ -123,8 +121,6 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
     """
     start = time.perf_counter()
     path = str(item.source)
-    if item.unfit:
-        return unfit_outcome(item)
     assert isinstance(item.source, Path)
     try:
         header = probe(item.source, max_megapixels=options.max_megapixels)
@@ -133,8 +129,15 @@ def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrit
         target = result_path(item, header, options)
         with _claim(target):
             if _is_done(target, item.source, colorizer, options, overwrite):
-                sizes = header.width, header.height
-                return Outcome(path, "skipped", "done before", str(target), *sizes, size=target.stat().st_size)
+                return Outcome(
+                    path,
+                    "skipped",
+                    "done before",
+                    output=str(target),
+                    width=header.width,
+                    height=header.height,
+                    size=target.stat().st_size,
+                )
             with room_for(header):
                 result = colorizer.photo(item.source, options)
                 result.write(target, target.suffix)
@@ -160,14 +163,14 @@ def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> 
         path,
         "done",
         "; ".join([*result.warnings, *_format_notes(result, path, output)]),
-        output,
-        width,
-        height,
-        _rounded(start),
-        result.look,
-        result.network.name,
-        result.render_factor,
-        round(result.strength, 4),
+        output=output,
+        width=width,
+        height=height,
+        seconds=_rounded(start),
+        look=result.look,
+        network=result.network.name,
+        render_factor=result.render_factor,
+        chroma=round(result.strength, 4),
     )
 
 
@@ -255,7 +258,7 @@ def room_for(header: Header) -> Iterator[None]:
 
 
 def run(
-    items: Iterable[Item],
+    found: Iterable[Found],
     work: Callable[[Item], Outcome],
     runner: Runner,
     job: JobOptions,
@@ -264,10 +267,10 @@ def run(
     """Have the work done on all items, yielding outcomes as they come.
 
     Stops early after a failure that would hit all the others too (a full disk), or after any with `fail_fast`:
-    what is under way is finished, and no new item begun. So it is when the consumer stops or is interrupted.
+    what is under way is finished, and no new item begun. The same holds when the consumer stops or is interrupted.
 
     Args:
-        items: taken only as they are needed.
+        found: taken only as they are needed.
         work: what is done with an item; see `Runner.run`.
         runner: who does it.
         job: whether to stop early.
@@ -279,13 +282,13 @@ def run(
     stopped = False
 
     def tasks() -> Iterator[Item | Known[Outcome]]:
-        for item in items:
+        for one in found:
             if stopped:
                 return
-            if item.unfit:
-                yield Known(unfit_outcome(item))
+            if isinstance(one, Outcome):
+                yield Known(one)
             else:
-                yield item if journal is None else journal.begin(item)
+                yield one if journal is None else journal.begin(one)
 
     for outcome in runner.run(tasks(), work, _crashed):
         if journal is not None:

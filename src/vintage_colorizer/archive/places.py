@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -94,13 +95,25 @@ def is_folder(where: Place) -> bool:
     """Whether there is a folder, or in an object store anything below that name."""
     if isinstance(where, Path):
         return os.path.isdir(where)
-    if where.protocol in PAGED:  # which has no folders: a first page says it, where others list all of it
-        with suppress(UnreadableError):  # reading the file of that name will say why
-            return next(files_below(where), None) is not None
-        return False
+    if where.protocol in PAGED:
+        return list_folder(where) is not None
     system, path = open_system(where)
     with _reading(where):
         return bool(system.isdir(path))
+
+
+def list_folder(url: Url) -> Iterator[Entry] | None:
+    """All files below a URL as a stream, or None if that is not a folder.
+
+    S3 has no folders: the first page of names says whether there are any, where other stores tell by themselves.
+    """
+    if url.protocol not in PAGED:
+        return files_below(url) if is_folder(url) else None
+    entries = files_below(url)
+    with suppress(UnreadableError):  # reading the file of that name will say why
+        for first in entries:
+            return chain([first], entries)
+    return None
 
 
 def exists(where: Place) -> bool:

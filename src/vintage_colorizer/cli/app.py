@@ -139,9 +139,9 @@ def photo(
     console = Console(quiet)
     inputs = photo_command.inputs(paths or [], demo, console)
     target = None if out is None else place(out)
-    photo_command.require_one_format(target, options)
     if try_factors is not None or inputs == [Path("-")]:
         single = None if target is None else local(target, "the result of a single picture")
+        photo_command.require_one_format(None if single is None else single.name, options)
         if try_factors is not None:
             photo_command.try_render_factors(inputs, single, try_factors, options, job, console)
         else:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.inputs import Outcome
 from vintage_colorizer.errors import OptionError, OutputError
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.photo.formats import NAMES
@@ -60,7 +59,7 @@ class Console:
 
 
 class FileProgress:
-    """Counts files done; the total arrives while work is under way."""
+    """Counts files done; `total` arrives while work is under way."""
 
     def __init__(self, console: Console, bar: Progress | None = None) -> None:
         """Draw on `bar`, or print lines on `console` from time to time if there is none."""
@@ -69,17 +68,6 @@ class FileProgress:
         self._start = self._last_line = time.monotonic()
         self.total: int | None = None
         self.done = 0
-
-    def count_ahead(self, items: Iterable[Item]) -> None:
-        """Count the inputs in the background, so that the time left can be told."""
-
-        def count() -> None:
-            total = 0
-            for total, _ in enumerate(items, start=1):  # noqa: B007 - the last index is the count
-                pass
-            self.total = total
-
-        threading.Thread(target=count, name="count", daemon=True).start()
 
     def advance(self) -> None:
         """One more file is done."""
