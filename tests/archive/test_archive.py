@@ -22,7 +22,7 @@ from vintage_colorizer import Colorizer
 from vintage_colorizer.archive.batch import Batch
 from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.names import result_path
-from vintage_colorizer.archive.photos import color_file, run
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
@@ -43,9 +43,7 @@ def save_grey(path: Path, size: tuple[int, int] = (40, 30)) -> Path:
 def color_all(
     colorizer: Colorizer, paths: list[Path], out: Path | None = None, overwrite: bool = False
 ) -> list[Outcome]:
-    def work(item: Item) -> Outcome:
-        return color_file(colorizer, item, OPTIONS, overwrite)
-
+    work = PhotoWork(colorizer, OPTIONS, overwrite)
     return list(run(Batch.parse(paths, out).find(), work, LocalRunner(2), JobOptions()))
 
 
@@ -208,7 +206,7 @@ def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) 
     def work(item: Item) -> Outcome:
         if item.source.name == "a.jpg":
             Path(str(item.source)).unlink()
-        return color_file(colorizer, item, OPTIONS)
+        return PhotoWork(colorizer, OPTIONS)(item)
 
     outcomes = {
         Path(one.path).name: one.status

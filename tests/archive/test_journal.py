@@ -15,7 +15,7 @@ from support.clusters import grey_picture, pictures
 from vintage_colorizer import Colorizer
 from vintage_colorizer.archive.batch import Batch
 from vintage_colorizer.archive.inputs import Item, Outcome
-from vintage_colorizer.archive.photos import color_item, expected_fingerprint, run
+from vintage_colorizer.archive.photos import PhotoWork, expected_fingerprint, run
 from vintage_colorizer.errors import OutputExistsError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.workers.local import LocalRunner
@@ -45,7 +45,7 @@ class Archive:
 
         def watched(item: Item) -> Outcome:
             self.worked_on.append(item.source.name)
-            return (work or partial(color_item, colorizer=self.colorizer, options=options, overwrite=again))(item)
+            return (work or PhotoWork(self.colorizer, options, again))(item)
 
         expected = partial(expected_fingerprint, colorizer=self.colorizer, options=options)
         with journal.opened(self.out, expected, again) as book:
@@ -117,7 +117,7 @@ def test_lines_are_written_before_and_after_each_photo(archive: Archive) -> None
         (lines,) = archive.journal.glob("*.jsonl")
         found = [json.loads(line) for line in lines.read_text().splitlines()]
         seen[item.source.name] = [(line["event"], Path(line["path"]).name) for line in found]
-        return color_item(item, archive.colorizer, OPTIONS)
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
 
     archive.run(work=work)
     for name, lines in seen.items():
@@ -130,7 +130,7 @@ def test_a_run_that_was_killed_is_gone_on_with(archive: Archive, monkeypatch: py
     def killed(item: Item) -> Outcome:
         if len(archive.worked_on) == 4:
             raise Stopped
-        return color_item(item, archive.colorizer, OPTIONS)
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         compact = journal._compact
@@ -147,7 +147,7 @@ def test_what_crashed_is_named_but_not_tried_again_unless_told(archive: Archive)
     def work(item: Item) -> Outcome:
         if item.source.name == "003.png":
             return Outcome(str(item.source), "failed", "003.png brought its process down twice.", crashed=True)
-        return color_item(item, archive.colorizer, OPTIONS)
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
 
     archive.run(work=work)
     found = archive.run()

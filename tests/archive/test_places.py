@@ -16,8 +16,8 @@ from support.clusters import BUCKET, grey_picture, s3_requests
 from vintage_colorizer import Colorizer
 from vintage_colorizer.archive import places
 from vintage_colorizer.archive.batch import Batch
-from vintage_colorizer.archive.inputs import Found, Item, Outcome
-from vintage_colorizer.archive.photos import color_item, run
+from vintage_colorizer.archive.inputs import Found, Outcome
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.archive.places import Entry, Url, files_below, place, read_bytes, write_bytes
 from vintage_colorizer.cli import photo as commands
 from vintage_colorizer.cli.console import Console
@@ -44,9 +44,7 @@ def put_pictures(root: Url, names: list[str], folder: Path) -> None:
 
 
 def color_all(colorizer: Colorizer, found: Iterable[Found], overwrite: bool = False) -> dict[str, Outcome]:
-    def work(item: Item) -> Outcome:
-        return color_item(item, colorizer, OPTIONS, overwrite)
-
+    work = PhotoWork(colorizer, OPTIONS, overwrite)
     return {one.path: one for one in run(found, work, LocalRunner(2), JobOptions())}
 
 

@@ -19,7 +19,7 @@ from support.clusters import pictures
 from vintage_colorizer import Colorizer
 from vintage_colorizer.archive.batch import Batch
 from vintage_colorizer.archive.inputs import Item, Outcome
-from vintage_colorizer.archive.photos import color_item, run
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.workers import open_runner
@@ -44,7 +44,7 @@ def no_crash(task: Any) -> Any:
 
 
 def color(item: Item, colorizer: Colorizer) -> Outcome:
-    return color_item(item, colorizer, OPTIONS)
+    return PhotoWork(colorizer, OPTIONS)(item)
 
 
 def told(item: Item, colorizer: Colorizer, folder: Path) -> Outcome:

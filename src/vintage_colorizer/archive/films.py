@@ -9,7 +9,7 @@ from pathlib import Path
 from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.names import fitting_name
 from vintage_colorizer.archive.places import local
-from vintage_colorizer.errors import DiskFullError, VintageColorizerError
+from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.film.containers import KINDS
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.options import FilmOptions
@@ -25,8 +25,7 @@ def color_one(item: Item, options: FilmOptions, color: ColorFilm) -> Outcome:
         target = result_path(item, options)
         result = color(local(item.source, "a film"), target, options)
     except VintageColorizerError as error:
-        seconds = round(time.perf_counter() - start, 3)
-        return Outcome(path, "failed", str(error), seconds=seconds, fatal=isinstance(error, DiskFullError))
+        return Outcome.of_error(path, error, round(time.perf_counter() - start, 3))
     if result.skipped:
         return Outcome(path, "skipped", result.skipped, output=str(target))
     return Outcome(

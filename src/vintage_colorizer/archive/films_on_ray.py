@@ -126,7 +126,7 @@ def _color_elsewhere(
     for segment, answer in _finish_all(segments, start, 2 * max(1, processors() // threads)):
         if isinstance(answer, RayError):
             frames_named = f"frames {segment.start} to {segment.stop - 1}"
-            raise UnreadableError(f"{plan.source.path} crashed the decoder or encoder twice at {frames_named}.")
+            raise UnreadableError(f"crashed the decoder or encoder twice at {frames_named}.", plan.source.path)
         frames(segment.stop - segment.start)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from vintage_colorizer.archive.places import Entry, Place, Url, place
-from vintage_colorizer.errors import InputError, UnreadableError
+from vintage_colorizer.errors import DiskFullError, InputError, UnreadableError, VintageColorizerError
 from vintage_colorizer.photo.formats import NAMES, output_format
 
 UNREPORTED = ("fatal", "crashed", "size")
@@ -71,6 +71,12 @@ class Outcome:
     fatal: bool = False  # going on is pointless: the disk is full, say
     crashed: bool = False  # it brought its process down, so it is not tried again
     size: int | None = None  # of the result, in bytes
+
+    @classmethod
+    def of_error(cls, path: str, error: VintageColorizerError, seconds: float = 0.0) -> Outcome:
+        """A failure. The reason names the file, whether the error does or not."""
+        reason = str(error) if error.subject is not None else f"{path}: {error}"
+        return cls(path, "failed", reason, seconds=seconds, fatal=isinstance(error, DiskFullError))
 
     def line(self) -> str:
         """As one line of JSON."""

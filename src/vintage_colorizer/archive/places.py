@@ -87,7 +87,7 @@ def place(text: str) -> Place:
 def local(where: Place, what: str) -> Path:
     """A place on this machine; OptionError for a URL, where `what` has to be a local file."""
     if isinstance(where, Url):
-        raise OptionError(f"{where} is a URL, but {what} must lie in a folder of this machine or a shared one.")
+        raise OptionError(f"is a URL, but {what} must lie in a folder of this machine or a shared one.", str(where))
     return where
 
 
@@ -230,13 +230,13 @@ def open_system(url: Url) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise MissingError(f"{url} needs fsspec: pip install 'vintage-colorizer[ray]'.") from error
+        raise MissingError("needs fsspec: pip install 'vintage-colorizer[ray]'.", str(url)) from error
     try:
         system, path = url_to_fs(url.text, use_listings_cache=False)
     except ImportError as error:
-        raise MissingError(f"{url} needs a package that is not installed ({error}).") from error
+        raise MissingError(f"needs a package that is not installed ({error}).", str(url)) from error
     except ValueError as error:
-        raise OptionError(f"{url} is no URL that can be read ({error}).") from error
+        raise OptionError(f"is no URL that can be read ({error}).", str(url)) from error
     return system, str(path)
 
 
@@ -247,7 +247,7 @@ def _reading(where: Place) -> Iterator[None]:
     except (OptionError, MissingError):
         raise
     except Exception as error:  # file systems of all kinds raise what they like
-        raise UnreadableError(f"{where} cannot be read ({_reason(error)}).") from error
+        raise UnreadableError(f"cannot be read ({_reason(error)}).", str(where)) from error
 
 
 @contextmanager
@@ -255,7 +255,7 @@ def _writing(where: Place) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # likewise
-        raise OutputError(f"{where} cannot be written ({_reason(error)}); choose another place with -o.") from error
+        raise OutputError(f"cannot be written ({_reason(error)}); choose another place with -o.", str(where)) from error
 
 
 def _reason(error: Exception) -> str:

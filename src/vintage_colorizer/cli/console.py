@@ -101,8 +101,7 @@ class Tally:
     def summarize(self, console: Console, several: bool) -> None:
         """Name every failure with its reason, and the numbers."""
         for outcome in self.failed:
-            named = outcome.path in outcome.reason
-            console.complain(f"Failed: {outcome.reason}" if named else f"Failed: {outcome.path}: {outcome.reason}")
+            console.complain(f"Failed: {outcome.reason}")
         if several:
             noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
             console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")

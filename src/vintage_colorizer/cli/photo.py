@@ -75,7 +75,7 @@ def color_photos(
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
     if several:
         colorizer.engine(at_home(colorizer.options, job))  # whatever is wrong with it is said before the first file
-    work = partial(archive.color_item, colorizer=colorizer, options=colorizer.options, overwrite=job.overwrite)
+    work = archive.PhotoWork(colorizer, colorizer.options, job.overwrite)
     tally = Tally()
     interrupted = False
     with (
@@ -135,7 +135,7 @@ def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, conso
         except VintageColorizerError as error:
             report(Outcome("-", "failed", str(error)))
             raise
-        report(archive.outcome_of(result, "-", str(out or "-"), start))
+        report(archive.outcome_of(result, "-", str(out or "-"), round(time.perf_counter() - start, 3)))
     for note in result.warnings:
         console.say(f"Note: {note}.")
 

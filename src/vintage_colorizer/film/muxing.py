@@ -86,7 +86,7 @@ def join(
                 out.mux(packet)
         except ValueError as error:
             raise OutputError(
-                f"{readable_name(target)} cannot hold what the source holds ({error}); use .mkv."
+                f"cannot hold what the source holds ({error}); use .mkv.", readable_name(target)
             ) from error
     return notes
 

@@ -69,7 +69,7 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
         except queue.Empty:
             name = readable_name(source)
             raise UnreadableError(
-                f"{name} made the decoder or encoder hang for {SILENCE:.0f} s, so it was stopped; it may be damaged."
+                f"made the decoder or encoder hang for {SILENCE:.0f} s, so it was stopped; it may be damaged.", name
             ) from None
         if line is None:
             return None
@@ -80,7 +80,7 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
             notes = tuple(message["result"].pop("notes"))
             return FilmResult(**message["result"], notes=notes)
         else:
-            raise getattr(errors, message["error"])(message["message"])
+            raise getattr(errors, message["error"])(message["text"], message["subject"])
 
 
 @contextmanager
@@ -135,9 +135,9 @@ def _death(source: Path, code: int, last: deque[str]) -> UnreadableError:
     name = readable_name(source)
     if code < 0:
         blow = signal.Signals(-code).name
-        return UnreadableError(f"{name} crashed the decoder or encoder ({blow}); it may be damaged.")
+        return UnreadableError(f"crashed the decoder or encoder ({blow}); it may be damaged.", name)
     why = f"exit {code}" + (f": {last[-1].strip()}" if last else "")
-    return UnreadableError(f"{name} could not be colored: its process stopped ({why}); please report this.")
+    return UnreadableError(f"could not be colored: its process stopped ({why}); please report this.", name)
 
 
 def main() -> None:
@@ -163,10 +163,10 @@ def _done(job: dict[str, Any], report: Report) -> dict[str, Any]:
             report=report,
         )
     except VintageColorizerError as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        return {"error": type(error).__name__, "text": error.text, "subject": error.subject}
     except MemoryError:
-        message = f"There is not enough memory for {job['source']}; close other programs or lower --render-factor."
-        return {"error": "OutOfMemoryError", "message": message}
+        text = "needs more memory than there is; close other programs or lower --render-factor."
+        return {"error": "OutOfMemoryError", "text": text, "subject": job["source"]}
     return {"result": asdict(result)}
 
 

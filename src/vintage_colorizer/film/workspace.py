@@ -50,10 +50,10 @@ class Workspace:
             lock.acquire(timeout=LOCK_PATIENCE)
         except Timeout:
             name = readable_name(self.target)
-            raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
+            raise OutputExistsError("is being written by another process; wait for it.", name) from None
         except OSError as error:
             name = readable_name(self.target)
-            raise OutputError(f"{name} cannot be written ({error.strerror}); choose another place with -o.") from error
+            raise OutputError(f"cannot be written ({error.strerror}); choose another place with -o.", name) from error
         try:
             self.folder.mkdir(exist_ok=True)
             yield
@@ -155,7 +155,7 @@ def inspect(path: Path, segment: Segment) -> int:
     order = [-1 if pts is None else pts for pts in times]
     if sorted(order) != list(range(segment.stop - segment.start)):
         raise OutputError(
-            f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec."
+            "came out wrong: it does not hold every frame once; try another --codec.", readable_name(path)
         )
     return max(place - pts for place, pts in enumerate(order))
 

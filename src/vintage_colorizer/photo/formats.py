@@ -90,15 +90,15 @@ def sniff(head: bytes, name: str) -> str:
     Raises UnreadableError when it is empty or no picture, UnsupportedError when it is of a format not read.
     """
     if not head:
-        raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+        raise UnreadableError("is empty (0 bytes): take another copy of the picture.", name)
     known = _plain_format(head) or _container_format(head, name)
     if known:
         return known
     refused = next((title for signature, title in REFUSED if head.startswith(signature)), None)
     if refused or _looks_like_svg(head):
         title = refused or "SVG"
-        raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
-    raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+        raise UnsupportedError(f"is {title}, which is not read: export it as PNG, TIFF or JPEG.", name)
+    raise UnreadableError(f"is not a picture{_guess(head)}: check where the file came from.", name)
 
 
 def _plain_format(head: bytes) -> str | None:
@@ -119,7 +119,7 @@ def _container_format(head: bytes, name: str) -> str | None:
         return "AVIF"
     if any(brand in HEIF_BRANDS for brand in brands):
         return "HEIF"
-    raise UnsupportedError(f"{name} is a film, not a picture.")
+    raise UnsupportedError("is a film, not a picture.", name)
 
 
 def _looks_like_svg(head: bytes) -> bool:
@@ -147,7 +147,7 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         opener = getattr(importlib.import_module(module), cls)
     except ImportError as error:
         raise UnsupportedError(
-            f'{name} is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".'
+            'is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".', name
         ) from error
     if format == "AVIF":
         _require_avif(name)
@@ -163,7 +163,7 @@ def _require_avif(name: str) -> None:
     from PIL import features
 
     if not features.check("avif"):
-        raise UnsupportedError(f"{name} is AVIF, which this Pillow cannot read: pip install -U pillow.")
+        raise UnsupportedError("is AVIF, which this Pillow cannot read: pip install -U pillow.", name)
 
 
 @contextlib.contextmanager
@@ -180,12 +180,12 @@ def decoding(name: str) -> Iterator[None]:
     except InputError:
         raise
     except MemoryError as error:
-        raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
+        raise TooLargeError("needs more memory than there is: shrink the picture first.", name) from error
     except DecompressionBombError as error:
-        raise TooLargeError(f"{name} is too large for its decoder ({error}).") from error
+        raise TooLargeError(f"is too large for its decoder ({error}).", name) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
+        raise UnreadableError(f"is damaged or cut short ({reason}): take another copy.", name) from error
 
 
 @contextlib.contextmanager

@@ -172,8 +172,9 @@ def _require_known(what: Layout, name: str) -> None:
     known = known or (what.photometric in (0, 1) and what.samples == 1)
     if not (plain and known and not what.planar):
         raise UnsupportedError(
-            f"{name} is a TIFF of a rare kind ({what.samples} channels of {what.bits} bits, photometric"
-            f" {what.photometric}{', planar' if what.planar else ''}): save it as plain 16-bit grey or RGB."
+            f"is a TIFF of a rare kind ({what.samples} channels of {what.bits} bits, photometric"
+            f" {what.photometric}{', planar' if what.planar else ''}): save it as plain 16-bit grey or RGB.",
+            name,
         )
 
 
