@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -208,7 +209,6 @@ def test_fsspec_is_an_extra() -> None:
 
 
 def test_a_store_keeps_a_journal(root: Url, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     put_pictures(root / "scans", ["a.png", "deep/b.png"], tmp_path)
 
     def color() -> int:
@@ -216,10 +216,9 @@ def test_a_store_keeps_a_journal(root: Url, tmp_path: Path, capsys: pytest.Captu
         return commands.color_photos([root / "scans"], root / "out", OPTIONS, JobOptions(), quiet)
 
     assert color() == 0
-    assert names_below(root / "out/.vintage-colorizer") == {"journal.parquet"}
-    places.fetch(root / "out/.vintage-colorizer/journal.parquet", tmp_path / "journal.parquet")
-    rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "journal.parquet").to_pylist()
-    assert {row["output"] for row in rows} == {"a.png", "deep/b.png"}
+    assert names_below(root / "out/.vintage-colorizer") == {"journal.jsonl.gz"}
+    lines = gzip.decompress(read_bytes(root / "out/.vintage-colorizer/journal.jsonl.gz")).splitlines()
+    assert {json.loads(line)["output"] for line in lines} == {"a.png", "deep/b.png"}
     stamps = set(files_below(root / "out"))
     assert color() == 0
     assert set(files_below(root / "out")) == stamps
