@@ -23,12 +23,9 @@ The library raises; only the command line prints and exits, with one of the code
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import Self
 
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes of the command line; 0 is success
-
-
-Error = TypeVar("Error", bound="VintageColorizerError")
 
 
 class VintageColorizerError(Exception):
@@ -47,7 +44,7 @@ class VintageColorizerError(Exception):
     def __str__(self) -> str:
         return self.text if self.subject is None else f"{self.subject} {self.text}"
 
-    def about(self: Error, subject: str | None) -> Error:
+    def about(self, subject: str | None) -> Self:
         """The same error, about a file of another name."""
         return type(self)(self.text, subject)
 
