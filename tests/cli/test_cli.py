@@ -21,6 +21,8 @@ from vintage_colorizer.cli.doctor import both_runtimes
 from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.version import __version__
 
+pytestmark = pytest.mark.long
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")
 COMMAND = [sys.executable, "-m", "vintage_colorizer"]
 

@@ -18,6 +18,8 @@ from vintage_colorizer.film.scan import scan
 from vintage_colorizer.film.signatures import agrees
 from vintage_colorizer.film.source import FrameReader, luma_plane, open_film
 
+pytestmark = pytest.mark.long
+
 PLAYLISTS = {
     "m3u8": b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
     "bom": b"\xef\xbb\xbf#EXTM3U\n/etc/passwd\n",

@@ -20,6 +20,8 @@ from torch import nn  # noqa: E402
 
 from vintage_colorizer.networks.architectures.contract import Contract, DeoldifyContract, chroma_of, export_onnx  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 METADATA = {
     "name": "tiny",
     "network": "tiny",

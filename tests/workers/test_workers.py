@@ -26,6 +26,8 @@ from vintage_colorizer.workers import open_runner
 from vintage_colorizer.workers.base import Known, Runner
 from vintage_colorizer.workers.local import LocalRunner
 
+pytestmark = pytest.mark.ray
+
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 
 
