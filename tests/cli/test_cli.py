@@ -208,6 +208,28 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         assert "Traceback" in said(run("photo", *words, "--debug", cwd=tmp_path))
 
 
+def test_a_file_may_be_called_debug(tmp_path: Path) -> None:
+    result = run("photo", "--", "--debug", cwd=tmp_path)
+    assert result.returncode == 1 and "Traceback" not in said(result)
+    assert "--debug cannot be opened" in said(result)
+
+
+def test_all_commands_can_be_quiet_and_show_tracebacks(tmp_path: Path) -> None:
+    from typer.main import get_command
+
+    from vintage_colorizer.cli.app import app
+
+    program = get_command(app)
+    weights = program.commands["weights"]  # type: ignore[attr-defined]
+    commands = {**program.commands, **weights.commands}  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        options = {flag for one in command.params for flag in one.opts}
+        assert name == "weights" or {"--quiet", "-q", "--debug"} <= options, name
+    for words in (["weights", "export", "nothing", "x.onnx"], ["weights", "import", "absent.pth"]):
+        assert "Traceback" not in said(run(*words, cwd=tmp_path))
+        assert "Traceback" in said(run(*words, "--debug", cwd=tmp_path))
+
+
 def test_quiet_says_nothing_on_success(photo_file: Path) -> None:
     result = run("photo", photo_file, "--quiet", cwd=photo_file.parent)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")

@@ -96,22 +96,22 @@ def sniff(head: bytes, name: str) -> str:
     Raises UnreadableError when it is empty or no picture, UnsupportedError when it is of a format not read.
     """
     if not head:
-        raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+        raise UnreadableError("is empty (0 bytes): take another copy of the picture.", name)
     if head.startswith(RAW_FILES) or _is_canon_raw(head):
-        raise UnsupportedError(raw_message(name))
+        raise UnsupportedError(raw_message(), name)
     known = _plain_format(head) or _container_format(head, name)
     if known:
         return known
     refused = next((title for signature, title in REFUSED if head.startswith(signature)), None)
     if refused or _looks_like_svg(head):
         title = refused or "SVG"
-        raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
-    raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+        raise UnsupportedError(f"is {title}, which is not read: export it as PNG, TIFF or JPEG.", name)
+    raise UnreadableError(f"is not a picture{_guess(head)}: check where the file came from.", name)
 
 
-def raw_message(name: str, kind: str = "") -> str:
-    """Why a camera's raw file is refused."""
-    return f"{name} is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
+def raw_message(kind: str = "") -> str:
+    """Why a camera's raw file is refused: what follows its name."""
+    return f"is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
 
 
 def _is_canon_raw(head: bytes) -> bool:
@@ -137,7 +137,7 @@ def _container_format(head: bytes, name: str) -> str | None:
         return "AVIF"
     if any(brand in HEIF_BRANDS for brand in brands):
         return "HEIF"
-    raise UnsupportedError(f"{name} is a film, not a picture.")
+    raise UnsupportedError("is a film, not a picture.", name)
 
 
 def _looks_like_svg(head: bytes) -> bool:
@@ -165,7 +165,7 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         opener = getattr(importlib.import_module(module), cls)
     except ImportError as error:
         raise UnsupportedError(
-            f'{name} is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".'
+            'is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".', name
         ) from error
     if format == "AVIF":
         _require_avif(name)
@@ -191,7 +191,7 @@ def _require_avif(name: str) -> None:
     from PIL import features
 
     if not features.check("avif"):
-        raise UnsupportedError(f"{name} is AVIF, which this Pillow cannot read: pip install -U pillow.")
+        raise UnsupportedError("is AVIF, which this Pillow cannot read: pip install -U pillow.", name)
 
 
 @contextlib.contextmanager
@@ -206,10 +206,10 @@ def decoding(name: str) -> Iterator[None]:
     except InputError:
         raise
     except MemoryError as error:
-        raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
+        raise TooLargeError("needs more memory than there is: shrink the picture first.", name) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
+        raise UnreadableError(f"is damaged or cut short ({reason}): take another copy.", name) from error
 
 
 @contextlib.contextmanager

@@ -148,18 +148,19 @@ class RareJpeg(Plain):
         return 8 if self.frame.bits <= 9 else 16  # 9: differences of 8-bit colors
 
     def decode(self) -> Decoded:
-        refusal = f"{self.name} is a JPEG of a rare kind ({self.frame}), which is not read: save it as TIFF or PNG."
+        text = f"is a JPEG of a rare kind ({self.frame}), which is not read: save it as TIFF or PNG."
+        refusal = UnsupportedError(text, self.name)
         try:
             frame = _jpeg_frame(self.data)
         except MemoryError:
             raise
         except Exception as error:  # not only FFmpegError: what it cannot do, it says in many ways
-            raise UnsupportedError(refusal) from error
+            raise refusal from error
         if frame is None or frame.format.name not in ("gray", "gray16le", "bgr24", "rgb24", "rgb48le"):
-            raise UnsupportedError(refusal)
+            raise refusal
         pixels: Pixels = frame.to_ndarray()
         if 8 * pixels.dtype.itemsize != self.depth or pixels.shape[:2] != self.size[::-1]:
-            raise UnsupportedError(refusal)
+            raise refusal
         if frame.format.name == "bgr24":
             pixels = np.ascontiguousarray(pixels[..., ::-1])
         return Decoded(scaled(pixels, left_aligned(self.frame.bits)) if self.depth == 16 else pixels)

@@ -81,9 +81,7 @@ def read_directories(file: IO[bytes], name: str) -> Directories:
         head = file.read(8)
         head += file.read(8) if 43 in head[2:4] else b""
         if head.startswith(b"MM\0+"):  # Pillow takes it for a TIFF of 32 bits
-            raise UnsupportedError(
-                f"{name} is a BigTIFF in big-endian order, which is not read: save it as plain TIFF."
-            )
+            raise UnsupportedError("is a BigTIFF in big-endian order, which is not read: save it as plain TIFF.", name)
         copies = []
         pages = _pages(file, head)
         for page in pages:
@@ -225,7 +223,7 @@ def layout(tags: Directories, name: str) -> Layout:
         samples = int(picture.get(277, 1))
         photometric = int(picture.get(262, 1))
         if photometric in RAW:
-            raise UnsupportedError(raw_message(name, " (DNG)" if tags.get(50706) else ""))
+            raise UnsupportedError(raw_message(" (DNG)" if tags.get(50706) else ""), name)
         extra_samples = max(0, samples - (3 if photometric == 2 else 1))
         extra = (*(_numbers(picture, 338, 0) if 338 in picture else ()), *[0] * extra_samples)
         orientation = tags.get(ORIENTATION, 1)
@@ -252,12 +250,12 @@ def unknown_to_pillow(name: str, what: Layout) -> Iterator[None]:
     except UnreadableError as error:
         cause = error.__cause__
         if "unknown raw mode" in str(cause) or isinstance(getattr(cause, "__cause__", None), KeyError):
-            raise UnsupportedError(_rare(name, what)) from error
+            raise _rare(name, what) from error
         raise
 
 
-def _rare(name: str, what: Layout) -> str:
-    return f"{name} is a TIFF of a rare kind ({what}): save it as plain 16-bit grey or RGB."
+def _rare(name: str, what: Layout) -> UnsupportedError:
+    return UnsupportedError(f"is a TIFF of a rare kind ({what}): save it as plain 16-bit grey or RGB.", name)
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
@@ -274,7 +272,7 @@ def read_deep(file: IO[bytes], tags: Directories, what: Layout, name: str) -> tu
     by_tifffile = _is_for_tifffile(what)
     by_opencv = _is_for_opencv(what) and not (by_tifffile and 0 in what.extra)  # of which it complains on the screen
     if not by_opencv and not by_tifffile:
-        raise UnsupportedError(_rare(name, what))
+        raise _rare(name, what)
     with decoding(name):
         file.seek(0)
         data = bytearray(file.read())
