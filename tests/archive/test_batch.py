@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from vintage_colorizer.archive.batch import Batch, Counted
-from vintage_colorizer.archive.inputs import Found, Item, Outcome
+from vintage_colorizer.archive.inputs import PICTURES, Found, Item, Outcome, objects_in
+from vintage_colorizer.archive.places import Entry, Url
 from vintage_colorizer.errors import OptionError, UnreadableError
 
 
@@ -62,6 +63,28 @@ def test_inputs_that_cannot_be_colored_are_found_with_their_outcome(tmp_path: Pa
         (".hidden.jpg", "skipped", "hidden"),
         ("notes.txt", "skipped", "not a picture by its name"),
     }
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", ".thumbnails"])
+def test_folders_of_the_system_are_passed_over(tmp_path: Path, name: str) -> None:
+    for path in ("in/a.jpg", f"in/{name}/a.jpg/SYNOPHOTO_THUMB_M.jpg", "in/deep/b.jp2"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found = list(Batch.parse([tmp_path / "in"], tmp_path / "out").find())
+    assert {one.source for one in found if isinstance(one, Item)} == {
+        tmp_path / "in" / "a.jpg",
+        tmp_path / "in" / "deep" / "b.jp2",
+    }
+    assert [(one.path, one.status) for one in found if isinstance(one, Outcome)] == [
+        (str(tmp_path / "in" / name), "skipped")
+    ]
+    root = Url("s3://bucket/scans")
+    listing = [Entry(root / key, 1, 1) for key in ("a.jpg", f"{name}/a.jpg", "deep/b.jpg")]
+    objects = list(objects_in(root, listing, None, None, PICTURES))
+    assert [str(one.source) for one in objects if isinstance(one, Item)] == [
+        "s3://bucket/scans/a.jpg",
+        "s3://bucket/scans/deep/b.jpg",
+    ]
 
 
 def test_what_is_read_ahead_comes_in_order_and_is_counted() -> None:

@@ -20,6 +20,9 @@ from vintage_colorizer.photo.formats import NAMES, READ_ONLY, output_format
 
 UNREPORTED = ("fatal", "crashed", "size")
 # Endings of pictures that are read: those of the formats results can have, and some more.
+# What network drives, Windows and macOS put beside the files, in lower case.
+SYSTEM_FOLDERS = ("@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx")
+SYSTEM_FOLDER = "a hidden folder, or one of the system's own"
 PICTURE_SUFFIXES = {"." + name for name in (*NAMES, *READ_ONLY)}
 
 
@@ -145,7 +148,9 @@ def files_in(root: Path, out: Place | None, results: Place | None, wanted: Wante
                 for entry in entries:
                     path = Path(entry.path)
                     if entry.is_dir(follow_symlinks=False):
-                        if path.resolve() != passed_over:
+                        if is_of_the_system(entry.name):
+                            yield Outcome(str(path), "skipped", SYSTEM_FOLDER)
+                        elif path.resolve() != passed_over:
                             pending.append(path)
                     elif reason := _why_unfit(entry, wanted):
                         yield Outcome(str(path), "skipped", reason)
@@ -162,6 +167,11 @@ def _why_unfit(entry: os.DirEntry[str], wanted: Wanted) -> str | None:
     if not entry.name.startswith(".") and not os.path.isfile(path):
         return "not a file but a pipe, socket, device or broken link"
     return _why_unfit_by_name(entry.name, wanted)
+
+
+def is_of_the_system(folder: str) -> bool:
+    """Whether a folder of that name holds thumbnails, deleted files and the like, and no archive."""
+    return folder.startswith(".") or folder.casefold() in SYSTEM_FOLDERS
 
 
 def _why_unfit_by_name(name: str, wanted: Wanted) -> str | None:
@@ -182,7 +192,9 @@ def objects_in(
                 continue
             below = path.parent.text[len(root.text) :].strip("/")
             target = path.parent if out is None else out / below if below else out
-            if reason := _why_unfit_by_name(path.name, wanted):
+            if any(map(is_of_the_system, below.split("/"))):
+                yield Outcome(str(path), "skipped", SYSTEM_FOLDER)
+            elif reason := _why_unfit_by_name(path.name, wanted):
                 yield Outcome(str(path), "skipped", reason)
             else:
                 yield Item(path, target, beside=out is None, stamp=entry)

@@ -13,14 +13,12 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL.JpegImagePlugin import JpegImageFile
 
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import UnsupportedError
 from vintage_colorizer.photo.formats import decoding, open_image
 from vintage_colorizer.photo.kinds import Decoded, Plain, decoded_image, left_aligned, scaled
 from vintage_colorizer.photo.metadata import XMP_UUID
-from vintage_colorizer.photo.writing import luma_table
 
 if TYPE_CHECKING:
     import av
@@ -63,16 +61,6 @@ class Jpeg(Plain):
             raise ValueError("more than half of the picture is missing")
         part = f"the last {missing} of its {height} rows are missing" if missing else "parts of it may be wrong"
         return replace(decoded, notes=[*decoded.notes, f"{fault}: {part}"])
-
-    def luma_table(self, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
-        image = self.image
-        if not isinstance(image, JpegImageFile) or image.mode not in ("L", "RGB"):
-            return None
-        ids = [layer[0] for layer in image.layer]
-        if image.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:  # no luma in it
-            return None
-        table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-        return luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 def _with_blank_rows_noted(decoded: Decoded) -> Decoded:
