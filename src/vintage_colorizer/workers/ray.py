@@ -1,11 +1,11 @@
 """Work on a Ray cluster, or on a local one started for the occasion.
 
-Each worker is an actor that holds one copy of the work, and so one network. The process that asked hands each of them
-one task at a time, so that what is read ahead is bounded by the number of workers. Ray Data was tried and left out: it
-retries a block whose process dies without end, so one bad file stops the archive.
+Each worker is an actor that holds one copy of the work, and so one network. The process that asked hands tasks out:
+a worker has one under way and the next in its queue, so that what is read ahead is bounded by the number of workers.
+Ray Data was tried and left out: it retries a block whose process dies without end, so one bad file stops the archive.
 
-The task of a worker that dies is tried again; one that brings a worker down twice is given up. A machine that leaves
-the cluster is not held against a task.
+An actor takes its tasks in order, so the first one it did not answer is held to have killed it. All are tried
+again; one that brings a worker down twice is given up. A machine that leaves the cluster is not held against a task.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic
 
 import ray
@@ -30,6 +30,7 @@ from vintage_colorizer.workers.stream import stream
 
 log = logging.getLogger("vintage_colorizer")
 
+QUEUED = 2  # tasks of a worker: one under way and the next; with one alone it waits for 2 % of its time
 CRASHES = 2  # after which a task is given up
 FAILED_STARTS = 3  # of workers, before any has started, after which there is no use in going on
 PATIENCE = 5.0  # seconds between looks at the size of the cluster
@@ -113,7 +114,7 @@ class RayRunner:
         """See `Runner.run`."""
         actors: _Actors[Task] = _Actors(ray.put(work), self._gpus, lambda: self.workers)
         results = stream(
-            tasks, actors.submit, lambda: actors.ready, is_lost=actors.is_lost, look=actors.look, pause=PAUSE
+            tasks, actors.submit, lambda: actors.limit, is_lost=actors.is_lost, look=actors.look, pause=PAUSE
         )
         try:
             for task, future in results:
@@ -134,6 +135,8 @@ class _Actor:
 
     handle: Any
     started: Future[str]  # its machine
+    tasks: deque[Future[Any]] = field(default_factory=deque)  # in the order it does them
+    killer: Future[Any] | None = None  # the one under way when it died
 
 
 class _Actors(Generic[Task]):
@@ -143,16 +146,17 @@ class _Actors(Generic[Task]):
         """`work` was put into Ray's store; `wanted` says how many workers there should be now."""
         self._work, self._gpus, self._wanted = work, gpus, wanted
         self._starting: list[_Actor] = []
-        self._idle: deque[_Actor] = deque()
+        self._started: list[_Actor] = []
+        self._room: deque[_Actor] = deque()  # an actor once for each task that it can take
         self._busy: dict[Future[Any], _Actor] = {}
         self._crashes: Counter[Task] = Counter()
         self._failed_starts = 0
         self._counted = float("-inf")  # when the cluster was last looked at
 
     @property
-    def ready(self) -> int:
-        """Workers that have started."""
-        return len(self._idle) + len(self._busy)
+    def limit(self) -> int:
+        """Tasks that the workers which have started can hold."""
+        return len(self._room) + len(self._busy)
 
     @property
     def under_way(self) -> list[Future[Any]]:
@@ -160,9 +164,10 @@ class _Actors(Generic[Task]):
         return list(self._busy)
 
     def submit(self, task: Task) -> Future[Any]:
-        """Hand a task to an idle worker."""
-        actor = self._idle.popleft()
+        """Hand a task to a worker with room for it."""
+        actor = self._room.popleft()
         future: Future[Any] = actor.handle.do.remote(task).future()
+        actor.tasks.append(future)
         self._busy[future] = actor
         return future
 
@@ -171,12 +176,22 @@ class _Actors(Generic[Task]):
         actor = self._busy.pop(future)
         error = future.exception()
         if not is_death(error):
-            self._idle.append(actor)
+            actor.tasks.remove(future)
+            if actor.killer is None:
+                self._room.append(actor)
             return False
         log.debug("%s was lost with its worker", task, exc_info=error)
-        self._counted = float("-inf")  # another takes its place
-        self._crashes[task] += _is_alive(actor.started.result())
+        if actor.killer is None:
+            self._remove(actor)
+        self._crashes[task] += actor.killer is future and _is_alive(actor.started.result())
         return self._crashes[task] < CRASHES
+
+    def _remove(self, actor: _Actor) -> None:
+        """Note what killed a worker; another takes its place."""
+        actor.killer = actor.tasks[0]
+        self._started.remove(actor)
+        self._room = deque(one for one in self._room if one is not actor)
+        self._counted = float("-inf")
 
     def look(self) -> None:
         """Put those to work that have started, and start more where the cluster has grown or a worker has died.
@@ -189,18 +204,20 @@ class _Actors(Generic[Task]):
             if error := actor.started.exception():
                 self._count_failed_start(error)
             else:
-                self._idle.append(actor)
+                self._started.append(actor)
+                self._room.appendleft(actor)  # before those that have a task
+                self._room.extend([actor] * (QUEUED - 1))
         if time.monotonic() - self._counted < PATIENCE:
             return
         self._counted = time.monotonic()
-        for _ in range(self._wanted() - self.ready - len(self._starting)):
+        for _ in range(self._wanted() - len(self._started) - len(self._starting)):
             handle = ray.remote(_Worker).options(num_cpus=1, num_gpus=self._gpus).remote(self._work)
             self._starting.append(_Actor(handle, handle.node.remote().future()))
 
     def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1
         self._counted = float("-inf")
-        if self._failed_starts >= FAILED_STARTS and not self.ready:
+        if self._failed_starts >= FAILED_STARTS and not self._started:
             reason = str(error).strip().splitlines()[-1].strip()
             raise MissingError(
                 f"No worker starts on the cluster ({reason}); install the same vintage-colorizer on all its machines."
@@ -208,7 +225,7 @@ class _Actors(Generic[Task]):
 
     def stop(self) -> None:
         """End all workers, whatever they do."""
-        for actor in (*self._starting, *self._idle, *self._busy.values()):
+        for actor in (*self._starting, *self._started):
             ray.kill(actor.handle)
 
 
