@@ -50,7 +50,7 @@ def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
     if not shutil.which("chromedriver"):
         print("The tests of the page are skipped: install Chromium and its chromedriver for them.", file=sys.stderr)
-    selection = [] if "--full" in arguments else ["-m", "not slow"]
+    selection = ["-m", ""] if "--full" in arguments else ["-m", "not slow"]
     chosen = [argument for argument in arguments if argument != "--full"]
     checks = {
         "ruff check": ["ruff", "check"],
@@ -64,6 +64,7 @@ def test(arguments: list[str]) -> int:
             "pytest": ["coverage", "run", "-m", *checks["pytest"]],
             "coverage combine": ["coverage", "combine", "--quiet"],
             "coverage": ["coverage", "report"],
+            **page_checks(),
             "mkdocs": ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(VENV / "site")],
         }
     codes = {name: run(PROGRAMS / check[0], *check[1:]) for name, check in checks.items()}
@@ -71,6 +72,18 @@ def test(arguments: list[str]) -> int:
     if failed:
         print(f"Failed: {', '.join(failed)}.", file=sys.stderr)
     return codes[failed[0]] if failed else 0
+
+
+def page_checks() -> dict[str, list[str]]:
+    """Type check and lint of the page's JavaScript, where npm is installed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("The page's JavaScript is not checked: install Node.js and npm for that.", file=sys.stderr)
+        return {}
+    return {
+        "npm": [npm, "ci", "--silent", "--prefix", "tests/page"],
+        "page": [npm, "run", "--silent", "--prefix", "tests/page", "check"],
+    }
 
 
 def set_up(extras: list[str], groups: list[str]) -> None:

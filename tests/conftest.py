@@ -27,6 +27,16 @@ from vintage_colorizer.workers import require_ray
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+MARKED = {"local_ray": "ray", "object_store": "s3", "browser": "browser"}  # by what they need
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need something to be started, so that they can be left out."""
+    for item in items:
+        for fixture in MARKED.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKED[fixture])
+
+
 @pytest.fixture(scope="session")
 def astronaut() -> NDArray[np.uint8]:
     """A color photo, 512 x 512 x 3, uint8 (NASA, public domain)."""

@@ -155,6 +155,11 @@ def test_fingerprint_changes_with_what_shapes_the_picture(colorizer: Colorizer, 
     assert colorizer.photo(photo_file).fingerprint != base.fingerprint
 
 
+def test_a_name_without_a_suffix_says_no_format(colorizer: Colorizer, photo_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="A name without a suffix does not say a format"):
+        colorizer.photo(photo_file).save(tmp_path / "out")
+
+
 def test_save_writes_the_format_of_the_name(colorizer: Colorizer, photo_file: Path, tmp_path: Path) -> None:
     target = colorizer.photo(photo_file).save(tmp_path / "new" / "out.png")
     with Image.open(target) as image:

@@ -14,17 +14,39 @@
     └── EngineError           the network failed: not a number, for one
         └── OutOfMemoryError      it needs more memory than there is
 
-Every message is one sentence that says what happened, to which file, and what to do.
+Every message is one sentence that says what happened, to which file, and what to do. The file is the error's
+`subject` and the rest its `text`, so that who knows the file by another name can say that: the server, for one,
+whose visitors never see its folders.
 The library raises; only the command line prints and exits, with one of the codes below.
 """
 
 from __future__ import annotations
 
+import os
+from typing import Self
+
 FAILED, USAGE, MISSING, INTERRUPTED = 1, 2, 3, 130  # exit codes of the command line; 0 is success
 
 
 class VintageColorizerError(Exception):
-    """Base of all errors raised on purpose by this package."""
+    """Base of all errors raised on purpose by this package.
+
+    Args:
+        text: the sentence; if there is a subject, what follows it: "is empty; there is no film in it."
+        subject: the file it is about, by its path or name.
+    """
+
+    def __init__(self, text: str, subject: str | os.PathLike[str] | None = None) -> None:
+        self.text = text
+        self.subject = None if subject is None else os.fspath(subject)
+        super().__init__(text, self.subject)  # what it is made of again in another process
+
+    def __str__(self) -> str:
+        return self.text if self.subject is None else f"{self.subject} {self.text}"
+
+    def about(self, subject: str | None) -> Self:
+        """The same error, about a file of another name."""
+        return type(self)(self.text, subject)
 
 
 class InputError(VintageColorizerError):

@@ -93,9 +93,9 @@ def write_errors(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise DiskFullError(f"No space is left to write {name}: free some space.") from error
+            raise DiskFullError("cannot be written (No space is left): free some space.", name) from error
         reason = error.strerror or str(error)
-        raise OutputError(f"{name} cannot be written ({reason}): choose another place with -o.") from error
+        raise OutputError(f"cannot be written ({reason}): choose another place with -o.", name) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -110,7 +110,7 @@ def sha256_of(path: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise MissingError(f"{path} cannot be read ({error.strerror}); check the path.") from error
+        raise MissingError(f"cannot be read ({error.strerror}); check the path.", path) from error
     return digest.hexdigest()
 
 
@@ -127,7 +127,7 @@ def read_errors(name: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableError(f"{name} cannot be opened ({reason}).") from error
+        raise UnreadableError(f"cannot be opened ({reason}).", name) from error
 
 
 def identity(path: Path) -> str:

@@ -19,9 +19,10 @@ import pytest
 from PIL import Image
 
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive.inputs import Item, Outcome, find
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.names import result_path
-from vintage_colorizer.archive.photos import color_file, run
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
@@ -42,10 +43,8 @@ def save_grey(path: Path, size: tuple[int, int] = (40, 30)) -> Path:
 def color_all(
     colorizer: Colorizer, paths: list[Path], out: Path | None = None, overwrite: bool = False
 ) -> list[Outcome]:
-    def work(item: Item) -> Outcome:
-        return color_file(colorizer, item, OPTIONS, overwrite)
-
-    return list(run(find(paths, out), work, LocalRunner(2), JobOptions()))
+    work = PhotoWork(colorizer, OPTIONS, overwrite)
+    return list(run(Batch.parse(paths, out).find(), work, LocalRunner(2), JobOptions()))
 
 
 def named(item: Item, **options: object) -> str:
@@ -207,10 +206,11 @@ def test_a_file_that_vanishes_fails_alone(colorizer: Colorizer, tmp_path: Path) 
     def work(item: Item) -> Outcome:
         if item.source.name == "a.jpg":
             Path(str(item.source)).unlink()
-        return color_file(colorizer, item, OPTIONS)
+        return PhotoWork(colorizer, OPTIONS)(item)
 
     outcomes = {
-        Path(one.path).name: one.status for one in run(find([tmp_path], None), work, LocalRunner(1), JobOptions())
+        Path(one.path).name: one.status
+        for one in run(Batch.parse([tmp_path], None).find(), work, LocalRunner(1), JobOptions())
     }
     assert outcomes == {"a.jpg": "failed", "b.jpg": "done"}
 
@@ -277,14 +277,14 @@ def test_two_inputs_never_share_a_result(colorizer: Colorizer, tmp_path: Path, o
 
 @pytest.mark.parametrize("name", ["out.xyz", "out.gif"])
 def test_a_result_of_an_unknown_format_is_refused_before_work(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match="is no format of a result"):
-        list(find([save_grey(tmp_path / "a.jpg")], tmp_path / name))
+    with pytest.raises(OptionError, match="is not a format of a result"):
+        list(Batch.parse([save_grey(tmp_path / "a.jpg")], tmp_path / name).find())
 
 
 def test_several_inputs_need_a_folder(tmp_path: Path) -> None:
     target = save_grey(tmp_path / "existing.jpg")
     with pytest.raises(OptionError, match="name a folder"):
-        list(find([save_grey(tmp_path / "a.jpg"), save_grey(tmp_path / "b.jpg")], target))
+        list(Batch.parse([save_grey(tmp_path / "a.jpg"), save_grey(tmp_path / "b.jpg")], target).find())
 
 
 def test_items_are_taken_only_as_they_are_needed() -> None:
@@ -311,7 +311,7 @@ def test_names_of_a_huge_folder_are_streamed(tmp_path: Path) -> None:
 
     def peak() -> int:
         tracemalloc.start()
-        assert sum(1 for _ in find([tmp_path], None)) == 10_000
+        assert sum(1 for _ in Batch.parse([tmp_path], None).find()) == 10_000
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +16,13 @@ from filelock import FileLock
 
 from support.clusters import grey_picture, pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive.inputs import Item, Outcome, find
-from vintage_colorizer.archive.photos import color_item, expected_fingerprint, run
-from vintage_colorizer.errors import OutputExistsError
+from vintage_colorizer.archive import journal
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.photos import PhotoWork, expected_fingerprint, run
+from vintage_colorizer.errors import MissingError, OutputExistsError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.workers.local import LocalRunner
-
-journal = pytest.importorskip("vintage_colorizer.archive.journal")
-parquet = pytest.importorskip("pyarrow.parquet")
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 Work = Callable[[Item], Outcome]
@@ -44,16 +46,25 @@ class Archive:
 
         def watched(item: Item) -> Outcome:
             self.worked_on.append(item.source.name)
-            return (work or partial(color_item, colorizer=self.colorizer, options=options, overwrite=again))(item)
+            return (work or PhotoWork(self.colorizer, options, again))(item)
 
         expected = partial(expected_fingerprint, colorizer=self.colorizer, options=options)
         with journal.opened(self.out, expected, again) as book:
-            outcomes = run(find([self.scans], self.out), watched, LocalRunner(1), JobOptions(), book)
+            outcomes = run(Batch.parse([self.scans], self.out).find(), watched, LocalRunner(1), JobOptions(), book)
             return {Path(one.path).name: one for one in outcomes}
 
     def rows(self) -> dict[str, dict[str, object]]:
-        table = parquet.read_table(self.journal / "journal.parquet")
-        return {Path(row["path"]).name: row for row in table.to_pylist()}
+        with gzip.open(self.journal / "journal.jsonl.gz", "rt") as lines:
+            return {Path(row["path"]).name: row for row in map(json.loads, lines)}
+
+    def as_of_the_version_before(self) -> None:
+        """Make the journal one of the version that kept Parquet tables."""
+        parquet = pytest.importorskip("pyarrow.parquet")
+        arrow = pytest.importorskip("pyarrow")
+        table = self.journal / "journal.jsonl.gz"
+        rows = list(self.rows().values())
+        parquet.write_table(arrow.Table.from_pylist(rows), self.journal / "journal.parquet", compression="zstd")
+        table.unlink()
 
 
 @pytest.fixture
@@ -73,7 +84,7 @@ def test_a_row_for_each_photo_and_nothing_else_stays(archive: Archive) -> None:
     }
     assert rows["002.png"]["output"] == "002.png"
     assert rows["002.png"]["size"] == (archive.out / "002.png").stat().st_size
-    assert sorted(path.name for path in archive.journal.iterdir()) == ["journal.parquet", "lock"]
+    assert sorted(path.name for path in archive.journal.iterdir()) == ["journal.jsonl.gz", "lock"]
 
 
 def test_a_second_run_does_only_what_is_missing_or_changed(archive: Archive) -> None:
@@ -109,44 +120,80 @@ def test_a_result_somebody_changed_is_not_taken_for_done(archive: Archive) -> No
     assert (archive.out / "001.png").read_bytes() == b"somebody else's"
 
 
-def test_lines_are_written_before_and_after_each_photo(archive: Archive) -> None:
-    seen: dict[str, list[tuple[str, str]]] = {}
+def test_a_line_is_kept_as_soon_as_a_photo_is_done(archive: Archive) -> None:
+    kept: list[list[str]] = []
 
     def work(item: Item) -> Outcome:
-        (lines,) = archive.journal.glob("*.jsonl")
-        found = [json.loads(line) for line in lines.read_text().splitlines()]
-        seen[item.source.name] = [(line["event"], Path(line["path"]).name) for line in found]
-        return color_item(item, archive.colorizer, OPTIONS)
+        lines = [line for file in archive.journal.glob("*.jsonl") for line in file.read_text().splitlines()]
+        kept.append([Path(json.loads(line)["path"]).name for line in lines])
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
 
     archive.run(work=work)
-    for name, lines in seen.items():
-        assert ("begin", name) in lines and ("end", name) not in lines
-    last = max(seen.values(), key=len)
-    assert [name for event, name in last if event == "end"] == list(seen)[: sum(one == "end" for one, _ in last)]
+    assert all(names == archive.worked_on[: len(names)] for names in kept)
+    assert len(kept[-1]) >= 2  # all but what is under way or at hand
+
+
+def killed_run(archive: Archive, after: int, patch: pytest.MonkeyPatch) -> Path:
+    """A run that stops as if it were killed; returns the file with its lines."""
+
+    def work(item: Item) -> Outcome:
+        if len(archive.worked_on) == after:
+            raise Stopped
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
+
+    with patch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(journal.Journal, "close", lambda self: self._lines.close())
+        archive.run(work=work)
+    (lines,) = archive.journal.glob("*.jsonl")
+    return lines
 
 
 def test_a_run_that_was_killed_is_gone_on_with(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(item: Item) -> Outcome:
-        if len(archive.worked_on) == 4:
-            raise Stopped
-        return color_item(item, archive.colorizer, OPTIONS)
-
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        compact = journal._compact
-        patch.setattr(journal, "_compact", lambda out: compact(out) if not archive.worked_on else None)
-        archive.run(work=killed)
-    (lines,) = archive.journal.glob("*.jsonl")
+    lines = killed_run(archive, 4, monkeypatch)
     lines.write_text(lines.read_text() + '{"event": "end", "path": "cut off in the mid')
     assert {one.status for one in archive.run().values()} == {"done", "skipped"}
     assert len(archive.worked_on) <= 3  # the last two, and one whose end was not noted any more
     assert len(archive.rows()) == 5
+    assert not list(archive.journal.glob("*.jsonl"))
+
+
+def test_a_run_of_the_version_before_that_was_killed_is_gone_on_with(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It also noted beginnings."""
+    lines = killed_run(archive, 4, monkeypatch)
+    ends = lines.read_text().splitlines(keepends=True)
+    begins = [json.dumps({"event": "begin", "path": json.loads(end)["path"], "time": 1.0}) + "\n" for end in ends]
+    lines.write_text("".join([*begins, *ends, begins[0].replace("000", "999")]))
+    assert {one.status for one in archive.run().values()} == {"done", "skipped"}
+    assert len(archive.worked_on) <= 3 and len(archive.rows()) == 5
+
+
+def test_a_parquet_table_of_the_version_before_is_gone_on_with(archive: Archive) -> None:
+    archive.run()
+    archive.as_of_the_version_before()
+    grey_picture(archive.scans / "new.png", seed=100)
+    assert {one.reason for one in archive.run().values() if one.status == "skipped"} == {"done before"}
+    assert archive.worked_on == ["new.png"]
+    assert sorted(path.name for path in archive.journal.iterdir()) == ["journal.parquet", "lock"]
+    table = pytest.importorskip("pyarrow.parquet").read_table(archive.journal / "journal.parquet")
+    assert (table.num_rows, table.schema.field("width").type) == (6, "int64")
+    assert archive.run() and archive.worked_on == []
+
+
+def test_a_parquet_table_needs_pyarrow(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.run()
+    (archive.journal / "journal.jsonl.gz").rename(archive.journal / "journal.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingError, match="pip install pyarrow"):
+        archive.run()
 
 
 def test_what_crashed_is_named_but_not_tried_again_unless_told(archive: Archive) -> None:
     def work(item: Item) -> Outcome:
         if item.source.name == "003.png":
             return Outcome(str(item.source), "failed", "003.png brought its process down twice.", crashed=True)
-        return color_item(item, archive.colorizer, OPTIONS)
+        return PhotoWork(archive.colorizer, OPTIONS)(item)
 
     archive.run(work=work)
     found = archive.run()
@@ -173,13 +220,26 @@ def test_two_runs_never_write_into_one_folder(archive: Archive, monkeypatch: pyt
         archive.run()
 
 
-def test_a_damaged_journal_loses_no_work(archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("journal.jsonl.gz", b"\x1f\x8b no more"),
+        ("journal.jsonl.gz", gzip.compress(b'{"path": "x"}\n{"path\n')),
+        ("journal.parquet", b"PAR1 no more"),
+        ("lines-1.jsonl", b"{'path'}\n"),
+    ],
+)
+def test_a_damaged_journal_loses_no_work(
+    archive: Archive, caplog: pytest.LogCaptureFixture, name: str, content: bytes
+) -> None:
     archive.run()
-    (archive.journal / "journal.parquet").write_bytes(b"PAR1 no more")
+    (archive.journal / "journal.jsonl.gz").unlink()
+    (archive.journal / name).write_bytes(content)
     found = archive.run()
     assert {(one.status, one.reason) for one in found.values()} == {("skipped", "done before")}
-    assert "damaged and begun anew" in caplog.text
-    assert len(archive.rows()) == 5
+    assert f"{name} is damaged and begun anew" in caplog.text
+    caplog.clear()
+    assert archive.run() and archive.worked_on == [] and "damaged" not in caplog.text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names are POSIX")
@@ -194,11 +254,18 @@ def test_odd_names(colorizer: Colorizer, tmp_path: Path) -> None:
     assert archive.worked_on == [] and len(archive.rows()) == 4
 
 
-def test_an_archive_of_names_needs_little_memory_for_its_history(tmp_path: Path) -> None:
-    """Each row is found by 16 bytes beside the columns of the table."""
-    paths = [f"scans/{number:06d}.png" for number in range(20_000)]
-    rows = {"path": paths, "output": paths, "size": [100] * len(paths)}
-    history = journal._History(journal.arrow.table(rows))
-    assert history._digests.nbytes + history._order.nbytes == 16 * len(paths)
-    assert history.find("scans/012345.png")["output"] == "scans/012345.png"
-    assert history.find("scans/none.png") is None
+def test_an_archive_of_any_size_needs_little_memory_for_its_history(tmp_path: Path) -> None:
+    lines = (
+        json.dumps({"event": "end", "path": f"scans/{number:06d}.png", "output": f"{number:06d}.png", "size": 100})
+        for number in range(20_000)
+    )
+    (tmp_path / ".vintage-colorizer").mkdir()
+    (tmp_path / ".vintage-colorizer" / "lines-1.jsonl").write_text("\n".join(lines) + "\n")
+    with closing(journal._Index()) as index:
+        journal.Journal(tmp_path, index, str, False)
+        index.add_result("012345.png", 100)
+        found = index.row_of("scans/012345.png")
+        assert found is not None and found["output"] == "012345.png" and index.has_result(found)
+        assert not index.has_result(found | {"size": 99}) and not index.has_result(found | {"output": None})
+        assert index.row_of("scans/none.png") is None
+        assert sum(1 for _ in index.rows()) == 20_000

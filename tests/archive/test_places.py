@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from support.clusters import BUCKET, grey_picture
+from support.clusters import BUCKET, grey_picture, s3_requests
 from vintage_colorizer import Colorizer
 from vintage_colorizer.archive import places
-from vintage_colorizer.archive.inputs import Item, Outcome, find
-from vintage_colorizer.archive.photos import color_item, run
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Found, Outcome
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.archive.places import Entry, Url, files_below, place, read_bytes, write_bytes
 from vintage_colorizer.cli import photo as commands
 from vintage_colorizer.cli.console import Console
@@ -42,10 +44,8 @@ def put_pictures(root: Url, names: list[str], folder: Path) -> None:
         write_bytes(root / name, grey_picture(folder / f"{number}.png", number).read_bytes())
 
 
-def color_all(colorizer: Colorizer, found: Iterator[Item], overwrite: bool = False) -> dict[str, Outcome]:
-    def work(item: Item) -> Outcome:
-        return color_item(item, colorizer, OPTIONS, overwrite)
-
+def color_all(colorizer: Colorizer, found: Iterable[Found], overwrite: bool = False) -> dict[str, Outcome]:
+    work = PhotoWork(colorizer, OPTIONS, overwrite)
     return {one.path: one for one in run(found, work, LocalRunner(2), JobOptions())}
 
 
@@ -98,12 +98,28 @@ def test_a_tree_is_mirrored_from_store_to_store(root: Url, colorizer: Colorizer,
     put_pictures(root / "scans", ["a.png", "deep/b.png", "deep/er/c.png"], tmp_path)
     write_bytes(root / "scans/notes.txt", b"not a picture")
     write_bytes(root / "scans/bad.png", b"<html>")
-    found = color_all(colorizer, find([root / "scans"], root / "out"))
+    found = color_all(colorizer, Batch.parse([root / "scans"], root / "out").find())
     assert names_below(root / "out") == {"a.png", "deep/b.png", "deep/er/c.png"}
     assert found[f"{root}/scans/deep/b.png"].output == f"{root}/out/deep/b.png"
     bad = found[f"{root}/scans/bad.png"]
     assert bad.status == "failed" and bad.reason.startswith(f"{root}/scans/bad.png is not a picture")
     assert found[f"{root}/scans/notes.txt"].status == "skipped"
+
+
+def test_an_archive_in_a_store_is_listed_once(
+    object_store: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "PAGE", 4)
+    root = Url(f"s3://{BUCKET}/{uuid4().hex}")
+    put_pictures(root / "scans", [f"deep/{number}.png" for number in range(10)], tmp_path)
+    quiet = Console(quiet=True)
+    with s3_requests() as requests:
+        assert commands.color_photos([root / "scans"], root / "out", OPTIONS, JobOptions(), quiet) == 0
+    listed = [one for one in requests if "list-type=2" in one]
+    assert sum("/scans/" in one for one in listed) == 3  # pages of 4, 4 and 2 names
+    assert sum(one.startswith("GET") and "/scans/deep/" in one for one in requests) == 10
+    assert not [one for one in requests if one.startswith("HEAD") and "/scans" in one]  # the listing told all
+    assert sum(one.startswith("PUT") and "/out/deep/" in one for one in requests) == 10
 
 
 def test_results_are_the_same_bytes_wherever_they_lie(root: Url, colorizer: Colorizer, tmp_path: Path) -> None:
@@ -112,9 +128,9 @@ def test_results_are_the_same_bytes_wherever_they_lie(root: Url, colorizer: Colo
     places.fetch(root / "a.png", tmp_path / "here" / "a.png")
     time = places.describe(root / "a.png").modified
     os.utime(tmp_path / "here" / "a.png", ns=(time, time))
-    color_all(colorizer, find([root / "a.png"], tmp_path / "down"))
-    color_all(colorizer, find([root / "a.png"], root / "out"))
-    color_all(colorizer, find([tmp_path / "here" / "a.png"], tmp_path / "local"))
+    color_all(colorizer, Batch.parse([root / "a.png"], tmp_path / "down").find())
+    color_all(colorizer, Batch.parse([root / "a.png"], root / "out").find())
+    color_all(colorizer, Batch.parse([tmp_path / "here" / "a.png"], tmp_path / "local").find())
     expected = (tmp_path / "local" / "a.png").read_bytes()
     assert (tmp_path / "down" / "a.png").read_bytes() == read_bytes(root / "out/a.png") == expected
 
@@ -123,7 +139,7 @@ def test_a_second_run_over_a_store_does_nothing_twice(root: Url, colorizer: Colo
     put_pictures(root / "scans", ["a.png"], tmp_path)
 
     def again(overwrite: bool = False) -> dict[str, Outcome]:
-        return color_all(colorizer, find([root / "scans"], root / "out"), overwrite)
+        return color_all(colorizer, Batch.parse([root / "scans"], root / "out").find(), overwrite)
 
     assert [one.status for one in again().values()] == ["done"]
     (outcome,) = again().values()
@@ -138,14 +154,14 @@ def test_a_second_run_over_a_store_does_nothing_twice(root: Url, colorizer: Colo
 def test_a_source_in_a_store_is_never_overwritten(root: Url, colorizer: Colorizer, tmp_path: Path) -> None:
     put_pictures(root, ["a.png"], tmp_path)
     before = read_bytes(root / "a.png")
-    (outcome,) = color_all(colorizer, find([root / "a.png"], root), overwrite=True).values()
+    (outcome,) = color_all(colorizer, Batch.parse([root / "a.png"], root).find(), overwrite=True).values()
     assert outcome.status == "failed" and "is the source itself" in outcome.reason
     assert read_bytes(root / "a.png") == before
 
 
 def test_results_in_the_folder_of_inputs_are_no_inputs(root: Url, colorizer: Colorizer, tmp_path: Path) -> None:
     put_pictures(root, ["a.png", "out/b.png"], tmp_path)
-    assert list(color_all(colorizer, find([root], root / "out"))) == [f"{root}/a.png"]
+    assert list(color_all(colorizer, Batch.parse([root], root / "out").find())) == [f"{root}/a.png"]
 
 
 def test_a_list_of_names(root: Url, colorizer: Colorizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +171,7 @@ def test_a_list_of_names(root: Url, colorizer: Colorizer, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     names = [f"{root}/scans/a.png", "deep/b.png", str(tmp_path / "c.png"), "", "../d.png", "absent.png"]
     (tmp_path / "list.txt").write_text("\n".join(names))
-    found = color_all(colorizer, find([Path("@list.txt")], Path("out")))
+    found = color_all(colorizer, Batch.parse([Path("@list.txt")], Path("out")).find())
     assert {path: one.status for path, one in found.items()} == {
         names[0]: "done",
         names[1]: "done",
@@ -170,12 +186,12 @@ def test_a_list_of_names(root: Url, colorizer: Colorizer, tmp_path: Path, monkey
 
 def test_a_list_that_is_not_there_is_said_before_any_work() -> None:
     with pytest.raises(UnreadableError, match=r"absent\.txt cannot be opened"):
-        find([Path("@absent.txt")], Path("out"))
+        Batch.parse([Path("@absent.txt")], Path("out")).find()
 
 
 @pytest.mark.parametrize("name", ["s3://no-such-bucket-here/a.png", "memory://absent/a.png"])
 def test_what_is_not_there_fails_alone(object_store: None, colorizer: Colorizer, tmp_path: Path, name: str) -> None:
-    (outcome,) = color_all(colorizer, find([place(name)], tmp_path / "out")).values()
+    (outcome,) = color_all(colorizer, Batch.parse([place(name)], tmp_path / "out").find()).values()
     assert outcome.status == "failed" and outcome.reason.startswith(f"{name} cannot be read")
 
 
@@ -193,7 +209,6 @@ def test_fsspec_is_an_extra() -> None:
 
 
 def test_a_store_keeps_a_journal(root: Url, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     put_pictures(root / "scans", ["a.png", "deep/b.png"], tmp_path)
 
     def color() -> int:
@@ -201,10 +216,9 @@ def test_a_store_keeps_a_journal(root: Url, tmp_path: Path, capsys: pytest.Captu
         return commands.color_photos([root / "scans"], root / "out", OPTIONS, JobOptions(), quiet)
 
     assert color() == 0
-    assert names_below(root / "out/.vintage-colorizer") == {"journal.parquet"}
-    places.fetch(root / "out/.vintage-colorizer/journal.parquet", tmp_path / "journal.parquet")
-    rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "journal.parquet").to_pylist()
-    assert {row["output"] for row in rows} == {"a.png", "deep/b.png"}
+    assert names_below(root / "out/.vintage-colorizer") == {"journal.jsonl.gz"}
+    lines = gzip.decompress(read_bytes(root / "out/.vintage-colorizer/journal.jsonl.gz")).splitlines()
+    assert {json.loads(line)["output"] for line in lines} == {"a.png", "deep/b.png"}
     stamps = set(files_below(root / "out"))
     assert color() == 0
     assert set(files_below(root / "out")) == stamps

@@ -22,7 +22,7 @@ from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions
 
 OPTIONS = FilmOptions.of(render_factor=7, codec="ffv1", threads=1)
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
 @pytest.fixture

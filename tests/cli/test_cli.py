@@ -21,6 +21,8 @@ from vintage_colorizer.cli.doctor import both_runtimes
 from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.version import __version__
 
+pytestmark = pytest.mark.long
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX")
 COMMAND = [sys.executable, "-m", "vintage_colorizer"]
 
@@ -181,14 +183,14 @@ def test_standard_output_that_is_full(photo_file: Path) -> None:
         (["photo", "missing.jpg"], 1, "missing.jpg"),
         (["photo", "p.jpg", "--render-factor", "3"], 2, "render-factor cannot be '3'"),
         (["photo", "p.jpg", "--look", "sepia"], 2, "look cannot be 'sepia'"),
-        (["photo", "p.jpg", "-o", "p.xyz"], 2, "is no format of a result"),
+        (["photo", "p.jpg", "-o", "p.xyz"], 2, "is not a format of a result"),
         (["photo", "p.jpg", "--try", "8,90"], 2, "render-factor cannot be '90'"),
         (["photo", "p.jpg", "-"], 2, "cannot be mixed"),
         (["photo", ""], 2, "One of the names is empty"),
         (["photo", "p.jpg", "--report", "p.jpg"], 2, "has the name of a picture"),
         (["photo", "n" * 300 + ".jpg"], 1, "cannot be opened"),
         (["photo", "p.jpg", "-o", "x.png", "--format", "jpeg"], 2, "say different things"),
-        (["photo", "-", "-o", "."], 2, "is no format of a result"),
+        (["photo", "-", "-o", "."], 2, "does not say a format of a result"),
         (["photo", "p.jpg", "--frobnicate"], 2, "No such option"),
         (["photo", "p.jpg", "--weights", "none.onnx"], 3, "none.onnx cannot be read"),
         (["photo", "p.jpg", "--device", "mps"], 2, "cannot use mps"),
@@ -206,6 +208,28 @@ def test_exit_codes(photo_file: Path, arguments: list[str], code: int, says: str
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     for words in (["missing.jpg"], [".", "--weights", "none.onnx"]):
         assert "Traceback" in said(run("photo", *words, "--debug", cwd=tmp_path))
+
+
+def test_a_file_may_be_called_debug(tmp_path: Path) -> None:
+    result = run("photo", "--", "--debug", cwd=tmp_path)
+    assert result.returncode == 1 and "Traceback" not in said(result)
+    assert "--debug cannot be opened" in said(result)
+
+
+def test_all_commands_can_be_quiet_and_show_tracebacks(tmp_path: Path) -> None:
+    from typer.main import get_command
+
+    from vintage_colorizer.cli.app import app
+
+    program = get_command(app)
+    weights = program.commands["weights"]  # type: ignore[attr-defined]
+    commands = {**program.commands, **weights.commands}  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        options = {flag for one in command.params for flag in one.opts}
+        assert name == "weights" or {"--quiet", "-q", "--debug"} <= options, name
+    for words in (["weights", "export", "nothing", "x.onnx"], ["weights", "import", "absent.pth"]):
+        assert "Traceback" not in said(run(*words, cwd=tmp_path))
+        assert "Traceback" in said(run(*words, "--debug", cwd=tmp_path))
 
 
 def test_quiet_says_nothing_on_success(photo_file: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from support.training_photos import write_photos
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-m", "vintage_colorizer", "evaluate"]
 QUICK = ["--extractor", "none", "--pans", "0", "--agreement", "1", "--look", "stable", "--resamples", "50"]
 

@@ -14,6 +14,8 @@ import pytest
 from vintage_colorizer.cli import notebooks
 from vintage_colorizer.errors import OptionError
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

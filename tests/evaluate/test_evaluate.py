@@ -33,6 +33,8 @@ from vintage_colorizer.evaluate.run import (
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.options import EvaluateOptions
 
+pytestmark = pytest.mark.long
+
 FAST = {"extractor": "none", "resamples": 50, "threads": 2, "agreement": 3, "pans": 1}
 
 

@@ -12,6 +12,8 @@ from vintage_colorizer.errors import MissingError
 from vintage_colorizer.evaluate.features import Extractor
 from vintage_colorizer.evaluate.metrics import kernel_pairs
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def extractor() -> Extractor:

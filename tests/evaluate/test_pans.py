@@ -10,6 +10,8 @@ from vintage_colorizer import Colorizer
 from vintage_colorizer.evaluate.pans import DIRECTIONS, Pan
 from vintage_colorizer.options import PhotoOptions
 
+pytestmark = pytest.mark.long
+
 CAT = np.ascontiguousarray(skimage.data.chelsea()[:144, 100:292])
 
 

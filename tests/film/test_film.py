@@ -16,6 +16,8 @@ from vintage_colorizer.film.plan import Plan, Segment, cut, make_plan
 from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.options import FilmOptions
 
+pytestmark = pytest.mark.long
+
 TURN_90 = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 
 

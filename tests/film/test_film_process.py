@@ -25,6 +25,8 @@ from vintage_colorizer.film.process import color_in_worker
 from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions
 
+pytestmark = pytest.mark.long
+
 SOURCE = str(Path(film_worker.__file__).parents[2])
 OPTIONS = FilmOptions.of(threads=1, render_factor=7, codec="ffv1")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

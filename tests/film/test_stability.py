@@ -14,6 +14,8 @@ from vintage_colorizer.color import Floats
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes
 
+pytestmark = pytest.mark.long
+
 PICTURES = [
     data.camera(),
     data.moon(),

@@ -10,6 +10,8 @@ from support.bad_films import make_film
 from vintage_colorizer.files import sha256_of
 from vintage_colorizer.film import workspace
 
+pytestmark = pytest.mark.long
+
 
 def test_a_segment_is_hashed_once_a_run(color: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: Counter[str] = Counter()

@@ -22,6 +22,8 @@ pytest.importorskip("torchvision")
 from vintage_colorizer.errors import MissingError, WeightsError  # noqa: E402
 from vintage_colorizer.networks import checkpoints  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 SHAPES = key_table("artistic")
 
 

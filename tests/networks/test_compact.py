@@ -25,6 +25,8 @@ from vintage_colorizer.networks.architectures.lab import ab_of, chroma_of_ab
 from vintage_colorizer.networks.architectures.lite import load_lite
 from vintage_colorizer.networks.architectures.palette import pool_hints
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def network() -> Compact:

@@ -21,6 +21,8 @@ from torch import nn  # noqa: E402
 from vintage_colorizer.networks.architectures.compact import CompactContract, build_compact, color_bins  # noqa: E402
 from vintage_colorizer.networks.architectures.contract import Contract, DeoldifyContract, chroma_of, export_onnx  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 METADATA = {
     "name": "tiny",
     "network": "tiny",

@@ -20,6 +20,8 @@ from vintage_colorizer.networks.architectures.fold import fold  # noqa: E402
 from vintage_colorizer.networks.architectures.layers import SelfAttention  # noqa: E402
 from vintage_colorizer.networks.architectures.tiled import TiledDeoldify  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 TOLERANCE = 5e-5
 
 

@@ -18,6 +18,8 @@ from vintage_colorizer.networks.inference import propose
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+pytestmark = pytest.mark.long
+
 RENDER_FACTOR = 10
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional as F  # noqa: E402
 
 from vintage_colorizer.networks.architectures.winograd import CHUNK, Map, convolve, transform, transforms  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def fresh_compiler() -> Iterator[None]:

@@ -211,6 +211,15 @@ def test_every_kind_of_source_gives_the_same_pixels(tmp_path: Path) -> None:
             assert (probe(data).width, probe(data).height) == (40, 24)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_a_jpeg_given_as_an_image_keeps_its_luma_table(format: str) -> None:
+    data = bad_files.encoded(bad_files.grey(), format, quality=40)
+    with Image.open(io.BytesIO(data)) as image:
+        photo, expected = read_photo(image), read_photo(data)
+    assert (photo.luma_table, photo.lossless) == (expected.luma_table, expected.lossless)
+    assert (photo.luma_table is not None) == (format == "JPEG")
+
+
 def test_arrays_keep_depth_and_alpha() -> None:
     deep = bad_files.rgb().astype(np.uint16) * 200
     with_alpha = np.dstack([deep, deep[..., 0]])

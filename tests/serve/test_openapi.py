@@ -18,6 +18,8 @@ from support.servers import PHOTO, Answer, Running, running
 from vintage_colorizer.errors import EngineError
 from vintage_colorizer.serve import guard, limits, uvicorn_private
 
+pytestmark = pytest.mark.long
+
 TOKEN = "sesame-open"
 PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto")
 POSTS = (*PHOTO_TARGETS, "/api/film")

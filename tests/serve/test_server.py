@@ -28,6 +28,8 @@ from vintage_colorizer.options import FilmSettings, PhotoSettings
 from vintage_colorizer.serve import limits as server_limits
 from vintage_colorizer.serve import uvicorn_private
 
+pytestmark = pytest.mark.long
+
 BOMB, TEXT_BOMB = bad_files.png_bomb(), bad_files.png_text_bomb()
 
 

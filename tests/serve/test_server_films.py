@@ -13,6 +13,8 @@ import pytest
 from support import bad_films
 from support.servers import Answer, Running, running
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def reel(tmp_path_factory: pytest.TempPathFactory) -> bytes:

@@ -14,6 +14,8 @@ import pytest
 from support.servers import PHOTO, Running, refused, running
 from vintage_colorizer.networks.inference import propose
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def server() -> Iterator[Running]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,24 @@ def s3_server() -> Iterator[None]:
         yield
     finally:
         server.stop()
+
+
+@contextmanager
+def s3_requests() -> Iterator[list[str]]:
+    """The requests that the S3 server answers meanwhile, such as 'GET /bucket/name?list-type=2'."""
+    requests: list[str] = []
+    log, handler = logging.getLogger("werkzeug"), logging.Handler()
+
+    def note(record: logging.LogRecord) -> None:
+        if request := re.search(r"(GET|HEAD|PUT|POST|DELETE) \S+", record.getMessage()):
+            requests.append(request[0])
+
+    handler.emit = note  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        yield requests
+    finally:
+        log.removeHandler(handler)
 
 
 def grey_picture(path: Path, seed: int = 0, size: tuple[int, int] = (48, 32)) -> Path:

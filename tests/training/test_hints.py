@@ -14,6 +14,8 @@ from vintage_colorizer.training.degrade import HAND, Dice
 from vintage_colorizer.training.hints import HINT_HANDS, give_hints
 from vintage_colorizer.training.recipe import Hints
 
+pytestmark = pytest.mark.long
+
 
 def dice(count: int) -> Dice:
     numbers = np.arange(count)

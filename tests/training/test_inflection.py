@@ -13,6 +13,8 @@ from vintage_colorizer.training.inflection import Describer, Watch, draw_curves,
 from vintage_colorizer.training.losses import denormalize, normalize
 from vintage_colorizer.training.recipe import Inflection
 
+pytestmark = pytest.mark.long
+
 
 def photos() -> Tensor:
     ramp = torch.linspace(0.1, 0.9, 64)

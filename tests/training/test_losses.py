@@ -9,6 +9,8 @@ from vintage_colorizer.errors import MissingError, OptionError
 from vintage_colorizer.networks.architectures.compact import color_bins
 from vintage_colorizer.training import losses
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def extractor() -> losses.Extractor:

@@ -33,6 +33,8 @@ from vintage_colorizer.training.nogan import NoGan, train
 from vintage_colorizer.training.recipe import Recipe, load_recipe
 from vintage_colorizer.training.runs import Run
 
+pytestmark = pytest.mark.long
+
 # Every phase in a step or two: the same code as any run, on a network with random weights.
 SHORT = [
     "generator.start=none",

@@ -17,13 +17,16 @@ import pytest
 
 from support.clusters import pictures
 from vintage_colorizer import Colorizer
-from vintage_colorizer.archive.inputs import Item, Outcome, find
-from vintage_colorizer.archive.photos import color_item, run
+from vintage_colorizer.archive.batch import Batch
+from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.photos import PhotoWork, run
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.workers import open_runner
 from vintage_colorizer.workers.base import Known, Runner
 from vintage_colorizer.workers.local import LocalRunner
+
+pytestmark = pytest.mark.ray
 
 OPTIONS = PhotoOptions(threads=1, render_factor=7)
 
@@ -43,7 +46,7 @@ def no_crash(task: Any) -> Any:
 
 
 def color(item: Item, colorizer: Colorizer) -> Outcome:
-    return color_item(item, colorizer, OPTIONS)
+    return PhotoWork(colorizer, OPTIONS)(item)
 
 
 def told(item: Item, colorizer: Colorizer, folder: Path) -> Outcome:
@@ -86,7 +89,7 @@ def test_tasks_are_taken_only_as_they_are_needed(request: pytest.FixtureRequest,
     results = runner.run(tasks(), double, no_crash)
     for count in range(1, 11):
         next(results)
-        assert taken <= count + 2 * 2 + 2 + 1  # under way and at hand, and the line
+        assert taken <= count + 2 * 2 + 1 + 1  # held by workers, the next, and one begun meanwhile
     results.close()  # type: ignore[union-attr]
 
 
@@ -103,7 +106,7 @@ def test_photos_are_the_same_as_without_ray(runner: Runner, colorizer: Colorizer
     (tmp_path / "in" / "notes.txt").write_text("not a picture")
     told = {}
     for name, by in (("here", LocalRunner(2)), ("there", runner)):
-        items = find([tmp_path / "in"], tmp_path / name)
+        items = Batch.parse([tmp_path / "in"], tmp_path / name).find()
         work = partial(color, colorizer=colorizer)
         told[name] = {one.path: (one.status, one.reason) for one in run(items, work, by, JobOptions())}
     assert told["here"] == told["there"] and len(told["here"]) == 10
@@ -125,7 +128,7 @@ def begun_by(folder: Path) -> dict[str, list[int]]:
 def outcomes_of(work: Callable[..., Outcome], colorizer: Colorizer, runner: Runner, folder: Path) -> Iterator[Outcome]:
     (folder / "begun").mkdir()
     task = partial(work, colorizer=colorizer, folder=folder / "begun")
-    return run(find([folder / "in"], folder / "out"), task, runner, JobOptions())
+    return run(Batch.parse([folder / "in"], folder / "out").find(), task, runner, JobOptions())
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(runner: Runner, colorizer: Colorizer, tmp_path: Path) -> None:
@@ -163,8 +166,8 @@ def test_fail_fast_stops_the_run(runner: Runner, colorizer: Colorizer, tmp_path:
     (tmp_path / "in" / "bad.png").write_bytes(b"<html>")
     paths = [tmp_path / "in" / "bad.png", *sorted((tmp_path / "in").glob("0*.png"))]
     work = partial(color, colorizer=colorizer)
-    found = list(run(find(paths, tmp_path / "out"), work, runner, JobOptions(fail_fast=True)))
-    assert found and len(found) <= 2 * 2 + 2 + 1
+    found = list(run(Batch.parse(paths, tmp_path / "out").find(), work, runner, JobOptions(fail_fast=True)))
+    assert found and len(found) <= 2 * 2 + 1 + 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are POSIX")

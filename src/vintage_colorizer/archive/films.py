@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.inputs import Item, Outcome
 from vintage_colorizer.archive.names import fitting_name
 from vintage_colorizer.archive.places import local
-from vintage_colorizer.errors import DiskFullError, VintageColorizerError
+from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.film.containers import KINDS
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.options import FilmOptions
@@ -21,28 +21,25 @@ def color_one(item: Item, options: FilmOptions, color: ColorFilm) -> Outcome:
     """Have one film colored by `color`. Whatever is wrong with it is in the Outcome; nothing is raised."""
     start = time.perf_counter()
     path = str(item.source)
-    if item.unfit:
-        return unfit_outcome(item)
     try:
         target = result_path(item, options)
         result = color(local(item.source, "a film"), target, options)
     except VintageColorizerError as error:
-        seconds = round(time.perf_counter() - start, 3)
-        return Outcome(path, "failed", str(error), seconds=seconds, fatal=isinstance(error, DiskFullError))
+        return Outcome.of_error(path, error, round(time.perf_counter() - start, 3))
     if result.skipped:
-        return Outcome(path, "skipped", result.skipped, str(target))
+        return Outcome(path, "skipped", result.skipped, output=str(target))
     return Outcome(
         path,
         "done",
         "; ".join(result.notes),
-        str(target),
-        result.width,
-        result.height,
-        round(time.perf_counter() - start, 3),
-        result.look,
-        result.network,
-        result.render_factor,
-        result.chroma,
+        output=str(target),
+        width=result.width,
+        height=result.height,
+        seconds=round(time.perf_counter() - start, 3),
+        look=result.look,
+        network=result.network,
+        render_factor=result.render_factor,
+        chroma=result.chroma,
     )
 
 

@@ -11,15 +11,16 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError, RayTaskError
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError
 
 from vintage_colorizer.archive.films import color_one
-from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.inputs import Found, Item, Outcome
 from vintage_colorizer.errors import OutputError, UnreadableError
 from vintage_colorizer.film.coloring import color_segment
 from vintage_colorizer.film.job import Frames, color_film, disk_errors
@@ -29,14 +30,15 @@ from vintage_colorizer.film.workspace import Workspace
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 from vintage_colorizer.workers.base import Known, Task
-from vintage_colorizer.workers.ray import CRASHES, processors
+from vintage_colorizer.workers.ray import CRASHES, answer, is_death, processors
+from vintage_colorizer.workers.stream import stream
 
 HEARTBEAT = 0.5  # seconds between looks at how far films are
 DEFAULT_THREADS = 1  # of a segment: many side by side are faster than few with many threads
 
 
 def outcomes(
-    items: Iterable[Item], options: FilmOptions, overwrite: bool, report: Report
+    found: Iterable[Found], options: FilmOptions, overwrite: bool, report: Report
 ) -> Generator[Outcome, None, None]:
     """Color films on the cluster this process is connected to, yielding outcomes as they come.
 
@@ -44,19 +46,19 @@ def outcomes(
     are cancelled; finished segments are kept.
     """
     options = options.replace(threads=options.threads or DEFAULT_THREADS)
-    board = ray.remote(num_cpus=0)(_Board).remote()
+    overall = ray.remote(num_cpus=0)(_OverallProgress).remote()
     task = ray.remote(num_cpus=1, max_retries=0)(_color_film)
-    start = partial(task.remote, options=options, overwrite=overwrite, board=board)
-    tasks = (Known(unfit_outcome(item)) if item.unfit else item for item in items)
-    for item, answer in _finish_all(tasks, start, processors(), partial(_show, board, report)):
-        if isinstance(answer, RayError):
+    start = partial(task.remote, options=options, overwrite=overwrite, overall=overall)
+    tasks = (Known(one) if isinstance(one, Outcome) else one for one in found)
+    for item, outcome in _finish_all(tasks, start, processors(), partial(_show, overall, report)):
+        if isinstance(outcome, RayError):
             reason = f"{item.source} brought its process down twice, so it is left out; it may be damaged."
             yield Outcome(str(item.source), "failed", reason, crashed=True)
         else:
-            yield answer
+            yield outcome
 
 
-class _Board:
+class _OverallProgress:
     """Where films tell how far they are."""
 
     def __init__(self) -> None:
@@ -75,19 +77,19 @@ class _Board:
         return Progress("coloring", sum(one.done for one in known), total, sum(one.shots for one in known))
 
 
-def _show(board: Any, report: Report) -> None:
-    progress = ray.get(board.sum.remote())
+def _show(overall: Any, report: Report) -> None:
+    progress = ray.get(overall.sum.remote())
     if progress is not None:
         report(progress)
 
 
-def _color_film(item: Item, *, options: FilmOptions, overwrite: bool, board: Any) -> Outcome:
+def _color_film(item: Item, *, options: FilmOptions, overwrite: bool, overall: Any) -> Outcome:
     """Color a film, its segments elsewhere."""
     if isinstance(item.source, Path) and not item.source.exists():
         return Outcome(str(item.source), "failed", _unshared(item.source))
 
     def color(source: Path, target: Path, options: FilmOptions) -> Any:
-        report = throttled(lambda progress: board.put.remote(str(source), progress))
+        report = throttled(lambda progress: overall.put.remote(str(source), progress))
         return color_film(
             source,
             target,
@@ -123,10 +125,10 @@ def _color_elsewhere(
     gpus = int(plan.options.device == "cuda")
     task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_color_segment)
     start = lambda segment: task.remote(shared, segment, str(workspace.target.absolute()))  # noqa: E731
-    for segment, answer in _finish_all(segments, start, 2 * max(1, processors() // threads)):
-        if isinstance(answer, RayError):
+    for segment, failure in _finish_all(segments, start, 2 * max(1, processors() // threads)):
+        if isinstance(failure, RayError):
             frames_named = f"frames {segment.start} to {segment.stop - 1}"
-            raise UnreadableError(f"{plan.source.path} crashed the decoder or encoder twice at {frames_named}.")
+            raise UnreadableError(f"crashed the decoder or encoder twice at {frames_named}.", plan.source.path)
         frames(segment.stop - segment.start)
 
 
@@ -153,33 +155,26 @@ def _finish_all(
     One whose process dies is started again; if that dies too, its answer is the RayError. The loss of a
     machine does not count. `look` is called again and again meanwhile. At an error all are cancelled.
     """
-    waiting = iter(tasks)
-    running: dict[Any, Task] = {}
+    references: dict[Future[Any], Any] = {}
     crashes: Counter[Task] = Counter()
+
+    def submit(task: Task) -> Future[Any]:
+        reference = start(task)
+        future: Future[Any] = reference.future()
+        references[future] = reference
+        return future
+
+    def is_lost(task: Task, future: Future[Any]) -> bool:
+        del references[future]
+        error = future.exception()
+        crashes[task] += is_death(error) and not isinstance(error, (NodeDiedError, LocalRayletDiedError))
+        return is_death(error) and crashes[task] < CRASHES
+
     try:
-        while True:
-            while len(running) < limit and (task := next(waiting, None)) is not None:
-                if isinstance(task, Known):
-                    yield task, task.result
-                else:
-                    running[start(task)] = task
-            if not running:
-                return
-            ready, _ = ray.wait(list(running), timeout=HEARTBEAT)
-            look()
-            for reference in ready:
-                begun = running.pop(reference)
-                try:
-                    answer = ray.get(reference)
-                except RayTaskError as error:
-                    raise error.cause from error
-                except RayError as error:
-                    crashes[begun] += not isinstance(error, (NodeDiedError, LocalRayletDiedError))
-                    if crashes[begun] < CRASHES:
-                        running[start(begun)] = begun
-                        continue
-                    answer = error
-                yield begun, answer
+        for task, future in stream(
+            tasks, submit, lambda: limit, is_lost=is_lost, look=look, pause=HEARTBEAT, patient=False
+        ):
+            yield task, future.exception() if is_death(future.exception()) else answer(future)
     finally:
-        for reference in running:
+        for reference in references.values():
             ray.cancel(reference, force=True)

@@ -1,107 +1,91 @@
-"""What a run over an archive did, kept with its results.
+"""What runs over an archive did, kept with its results.
 
-In the folder of results lies `.vintage-colorizer/` with `journal.parquet`, a row for each input, and while a run is
-under way files of JSON lines: one when the work on an input begins, one when it ends. Only the process that hands out
-the work writes them. Their loss loses no work: results are known by the fingerprint inside them. With the journal,
-a second run need not open them.
+In the folder of results lies `.vintage-colorizer/` with `journal.jsonl.gz`, a line of JSON for each input, and while a
+run is under way files of further lines. Only the process that hands out the work writes them. Their loss loses no work:
+results are known by the fingerprint inside them. With the journal, a second run need not open them.
+
+A journal begun by an earlier version as `journal.parquet` is gone on with in that format.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import logging
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-import numpy as np
 from filelock import FileLock, Timeout
 
+from vintage_colorizer.archive import parquet
 from vintage_colorizer.archive.inputs import Item, Outcome
-from vintage_colorizer.archive.places import Place, Url, exists, files_below, read_bytes, remove, write_bytes
-from vintage_colorizer.errors import InputError, MissingError, OutputExistsError
+from vintage_colorizer.archive.places import Place, Url, files_below, read_bytes, remove, write_bytes
+from vintage_colorizer.errors import InputError, OutputExistsError
 from vintage_colorizer.files import readable_name, write_errors
 from vintage_colorizer.photo.picture import Origin
 from vintage_colorizer.workers.base import Known
 
-try:
-    import pyarrow as arrow
-    from pyarrow import compute, parquet
-    from pyarrow import json as arrow_json
-except ImportError as error:
-    raise MissingError("A journal needs an extra: pip install 'vintage-colorizer[ray]'.") from error
-
 log = logging.getLogger("vintage_colorizer")
 
 FOLDER = ".vintage-colorizer"
-TABLE = "journal.parquet"
-BEGIN, END = "begin", "end"
+TABLE, PARQUET_TABLE = "journal.jsonl.gz", "journal.parquet"
+END = "end"  # the event of a line; earlier versions also wrote lines of others
 FLUSH_SECONDS = 5.0  # between PUTs of lines to an object store, which cannot append
 LOCK_PATIENCE = 3.0  # seconds
 
-_TEXT, _WHOLE, _NUMBER = arrow.string(), arrow.int64(), arrow.float64()
-SCHEMA = arrow.schema(
-    {
-        "path": _TEXT,
-        "status": _TEXT,
-        "reason": _TEXT,
-        "output": _TEXT,  # relative to the folder of results
-        "size": _WHOLE,
-        "width": _WHOLE,
-        "height": _WHOLE,
-        "seconds": _NUMBER,
-        "look": _TEXT,
-        "network": _TEXT,
-        "render_factor": _WHOLE,
-        "chroma": _NUMBER,
-        "crashed": arrow.bool_(),
-        "identity": _TEXT,  # size and time of the source
-        "fingerprint": _TEXT,  # of the result
-        "time": _NUMBER,  # seconds since 1970
-    }
-)
-_LINES = SCHEMA.append(arrow.field("event", _TEXT))
+Row: TypeAlias = dict[str, Any]  # an Outcome's fields but `fatal`, and identity, fingerprint, time
 
 
 class Journal:
     """The journal of one folder of results; see `opened`."""
 
-    def __init__(self, out: Place, lines: _Lines, fingerprint_of: Callable[[str], str], again: bool) -> None:
-        """Read what earlier runs did."""
-        self._out, self._lines, self._fingerprint_of, self._again = out, lines, fingerprint_of, again
-        self._earlier = _History(_compact(out))
-        self._present = _digests(_result_key(_below(out, str(entry.place)), entry.size) for entry in self._results())
+    def __init__(self, out: Place, index: _Index, fingerprint_of: Callable[[str], str], again: bool) -> None:
+        """Read what earlier runs did, and which results are there."""
+        self._out, self._index, self._fingerprint_of, self._again = out, index, fingerprint_of, again
+        self._lines: _Lines = _LocalLines(out / FOLDER) if isinstance(out, Path) else _RemoteLines(out / FOLDER)
         self._begun: dict[str, tuple[str | None, str | None]] = {}
-
-    def _results(self) -> Iterator[Any]:
-        return files_below(self._out) if len(self._earlier) else iter(())
+        names = []
+        for entry in files_below(out):
+            below = _below(out, str(entry.place))
+            if below.startswith(f"{FOLDER}/"):
+                names.append(below.removeprefix(f"{FOLDER}/"))
+            else:
+                self._index.add_result(below, entry.size)
+        self._table = out / FOLDER / (PARQUET_TABLE if PARQUET_TABLE in names else TABLE)
+        self._parts = [out / FOLDER / name for name in sorted(names) if name.endswith(".jsonl")]
+        for place in [*([self._table] if self._table.name in names else []), *self._parts]:
+            try:
+                index.add_rows(_rows_in(place))
+            except (ValueError, KeyError, EOFError, OSError, zlib.error):
+                log.warning("The journal %s is damaged and begun anew; results are known by themselves.", place)
 
     def begin(self, item: Item) -> Item | Known[Outcome]:
-        """Note that the work on an item begins; or give its outcome, if earlier runs leave nothing to do.
+        """Take up an item; or give its outcome, if earlier runs leave nothing to do.
 
         An item whose source changed since, while its result did not, comes back as one that may replace it.
         """
         path = str(item.source)
         identity = _identity(item)
         fingerprint = self._fingerprint_of(identity) if identity else None
-        earlier = self._earlier.find(readable_name(path)) if identity else None
+        earlier = self._index.row_of(readable_name(path)) if identity else None
         if earlier is not None and earlier["fingerprint"] == fingerprint:
             if earlier["crashed"] and not self._again:
                 reason = f"{earlier['reason']} That was in an earlier run; --overwrite tries again."
                 return Known(Outcome(path, "failed", reason, crashed=True))
-            if self._is_present(earlier):
-                output = str(self._out / earlier["output"])
-                return Known(Outcome(path, "skipped", "done before", output, earlier["width"], earlier["height"]))
-        elif earlier is not None and self._is_present(earlier):
+            if self._index.has_result(earlier):
+                output, size = str(self._out / earlier["output"]), (earlier["width"], earlier["height"])
+                return Known(Outcome(path, "skipped", "done before", output=output, width=size[0], height=size[1]))
+        elif earlier is not None and self._index.has_result(earlier):
             only_source_changed = self._fingerprint_of(earlier["identity"]) == earlier["fingerprint"]
             item = replace(item, replaces=only_source_changed)
         self._begun[path] = identity, fingerprint
-        self._lines.write({"event": BEGIN, "path": readable_name(path), "time": time.time()})
         return item
 
     def end(self, outcome: Outcome) -> None:
@@ -109,19 +93,24 @@ class Journal:
         if outcome.path not in self._begun:
             return
         identity, fingerprint = self._begun.pop(outcome.path)
-        fields = asdict(outcome)
-        del fields["fatal"]
+        row = asdict(outcome)
+        del row["fatal"]
         if outcome.output is not None:
-            fields |= {"status": "done", "output": _below(self._out, outcome.output)}
-        fields |= {"path": readable_name(outcome.path), "reason": readable_name(outcome.reason)}
-        about = {"identity": identity, "fingerprint": fingerprint, "time": time.time()}
-        self._lines.write({"event": END, **fields, **about})
+            row |= {"status": "done", "output": _below(self._out, outcome.output)}
+        row |= {"path": readable_name(outcome.path), "reason": readable_name(outcome.reason)}
+        row |= {"identity": identity, "fingerprint": fingerprint, "time": time.time()}
+        self._lines.write({"event": END, **row})
+        self._index.add_rows([row])
 
-    def _is_present(self, earlier: dict[str, Any]) -> bool:
-        """Whether the result of an earlier run lies where it was put, at the size it had."""
-        if earlier["output"] is None:
-            return False
-        return _holds(self._present, _digest(_result_key(earlier["output"], earlier["size"])))
+    def close(self) -> None:
+        """Bring all lines into the table, which has the last row of each path."""
+        self._lines.close()
+        parts = [*self._parts, *self._lines.written]
+        if parts:
+            rows = self._index.rows()
+            write_bytes(self._table, parquet.pack(rows) if self._table.name == PARQUET_TABLE else _packed(rows))
+        for part in parts:
+            remove(part)
 
 
 @contextmanager
@@ -136,15 +125,14 @@ def opened(out: Place, fingerprint_of: Callable[[str], str], again: bool) -> Ite
     Raises:
         OutputExistsError: another run is writing into the folder.
         OutputError: the journal cannot be written.
+        MissingError: there is a `journal.parquet`, and pyarrow is not installed.
     """
-    with _locked(out):
-        lines: _Lines = _LocalLines(out / FOLDER) if isinstance(out, Path) else _RemoteLines(out / FOLDER)
-        journal = Journal(out, lines, fingerprint_of, again)
-        try:
-            yield journal
-        finally:
-            lines.close()
-            _compact(out)
+    with (
+        _locked(out),
+        closing(_Index()) as index,
+        closing(Journal(out, index, fingerprint_of, again)) as journal,
+    ):
+        yield journal
 
 
 @contextmanager
@@ -166,14 +154,59 @@ def _locked(out: Place) -> Iterator[None]:
         lock.release()
 
 
+class _Index:
+    """The rows by path, and the results that are there, in a temporary database that goes with its connection."""
+
+    def __init__(self) -> None:
+        self._base = sqlite3.connect("", isolation_level=None)
+        self._base.execute("PRAGMA journal_mode = OFF")
+        self._base.execute("CREATE TABLE journal (path TEXT PRIMARY KEY, line TEXT)")
+        self._base.execute("CREATE TABLE results (output TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Keep rows; each takes the place of an earlier one of its path."""
+        pairs = ((row["path"], json.dumps(row)) for row in rows)
+        self._base.execute("BEGIN")
+        try:
+            self._base.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?)", pairs)
+        finally:  # what came before a damaged one is kept
+            self._base.execute("COMMIT")
+
+    def row_of(self, path: str) -> Row | None:
+        """The last row of a path."""
+        for (line,) in self._base.execute("SELECT line FROM journal WHERE path = ?", (path,)):
+            return dict(json.loads(line))
+        return None
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, the oldest first."""
+        for (line,) in self._base.execute("SELECT line FROM journal ORDER BY rowid"):
+            yield json.loads(line)
+
+    def add_result(self, output: str, size: int) -> None:
+        """Note a file below the folder of results."""
+        self._base.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (output, size))
+
+    def has_result(self, row: Row) -> bool:
+        """Whether the result of a row lies where it was put, at the size it had."""
+        wanted = row["output"], row["size"]
+        return bool(self._base.execute("SELECT 1 FROM results WHERE output = ? AND size = ?", wanted).fetchone())
+
+    def close(self) -> None:
+        """Remove the database."""
+        self._base.close()
+
+
 class _Lines(Protocol):
     """Where lines of JSON are added."""
 
-    def write(self, line: dict[str, Any]) -> None:
+    written: list[Place]  # the files they are in
+
+    def write(self, line: Row) -> None:
         """Add one."""
 
     def close(self) -> None:
-        """Keep all that was added."""
+        """Make sure that all of them are kept."""
 
 
 class _LocalLines:
@@ -182,12 +215,14 @@ class _LocalLines:
     def __init__(self, folder: Path) -> None:
         self._path = folder / _new_name()
         self._file: io.TextIOWrapper | None = None
+        self.written: list[Place] = []
 
-    def write(self, line: dict[str, Any]) -> None:
+    def write(self, line: Row) -> None:
         """Add a line; it outlives the process at once."""
         with write_errors(readable_name(self._path)):
             if self._file is None:
                 self._file = self._path.open("w", encoding="utf-8")
+                self.written.append(self._path)
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
@@ -204,17 +239,20 @@ class _RemoteLines:
         self._folder = folder
         self._waiting: list[str] = []
         self._put = time.monotonic()
+        self.written: list[Place] = []
 
-    def write(self, line: dict[str, Any]) -> None:
+    def write(self, line: Row) -> None:
         """Add a line; it is put with the others of the same few seconds."""
         self._waiting.append(json.dumps(line) + "\n")
         if time.monotonic() - self._put > FLUSH_SECONDS:
             self.close()
 
     def close(self) -> None:
-        """Put what waits."""
+        """Put the lines that are not put yet."""
         if self._waiting:
-            write_bytes(self._folder / _new_name(), "".join(self._waiting).encode())
+            part = self._folder / _new_name()
+            write_bytes(part, "".join(self._waiting).encode())
+            self.written.append(part)
         self._waiting.clear()
         self._put = time.monotonic()
 
@@ -223,68 +261,29 @@ def _new_name() -> str:
     return f"lines-{time.time_ns():020d}.jsonl"
 
 
-def _compact(out: Place) -> arrow.Table:
-    """Bring the lines of earlier runs into the table; return it. It has the last row of each path."""
-    folder = out / FOLDER
-    parts = sorted((str(one.place) for one in files_below(folder) if one.place.suffix == ".jsonl"), key=str)
-    places = [folder / part.rpartition("/")[2] for part in parts]
-    table = _read_table(folder / TABLE)
-    if places:
-        table = _latest(arrow.concat_tables([table, *(_read_lines(place) for place in places)]))
-        packed = io.BytesIO()
-        parquet.write_table(table, packed, compression="zstd")
-        write_bytes(folder / TABLE, packed.getvalue())
-        for place in places:
-            remove(place)
-    return table
-
-
-def _read_table(place: Place) -> arrow.Table:
-    if not exists(place):
-        return SCHEMA.empty_table()
-    try:
-        return parquet.read_table(io.BytesIO(read_bytes(place))).select(SCHEMA.names).cast(SCHEMA)
-    except (arrow.ArrowException, KeyError):
-        log.warning("The journal %s is damaged and begun anew; results are known by themselves.", place)
-        return SCHEMA.empty_table()
-
-
-def _read_lines(place: Place) -> arrow.Table:
-    """What ended, of a file of lines; the last line may be cut off where a run was killed."""
+def _rows_in(place: Place) -> Iterator[Row]:
+    """The rows in a table or a file of lines."""
     data = read_bytes(place)
-    data = data[: data.rfind(b"\n") + 1]
-    if not data:
-        return SCHEMA.empty_table()
-    options = arrow_json.ParseOptions(explicit_schema=_LINES, unexpected_field_behavior="ignore")
-    table = arrow_json.read_json(io.BytesIO(data), parse_options=options)
-    return table.filter(compute.equal(table["event"], END)).select(SCHEMA.names)
+    if place.name == PARQUET_TABLE:
+        return parquet.read(data)
+    return _ended(gzip.decompress(data) if place.name == TABLE else data)
 
 
-def _latest(table: arrow.Table) -> arrow.Table:
-    numbered = arrow.table({"path": table["path"], "row": np.arange(len(table))})
-    last = numbered.group_by("path").aggregate([("row", "max")])
-    return table.take(np.sort(last["row_max"].to_numpy())).combine_chunks()
+def _ended(data: bytes) -> Iterator[Row]:
+    """The rows in lines of JSON: those of what ended. The last may be cut off where a run was killed."""
+    for line in data[: data.rfind(b"\n") + 1].splitlines():
+        row = json.loads(line)
+        if row.pop("event", END) == END:
+            yield row
 
 
-class _History:
-    """A table found by path: 16 bytes a row besides the table itself."""
-
-    def __init__(self, table: arrow.Table) -> None:
-        digests = np.fromiter((_digest(one.as_py()) for one in table["path"]), np.uint64, len(table))
-        self._order = np.argsort(digests)
-        self._table, self._digests = table, digests[self._order]
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def find(self, path: str) -> dict[str, Any] | None:
-        """The row of a path."""
-        digest = _digest(path)
-        if not _holds(self._digests, digest):
-            return None
-        place = int(self._order[np.searchsorted(self._digests, np.uint64(digest))])
-        row: dict[str, Any] = self._table.slice(place, 1).to_pylist()[0]
-        return row if row["path"] == path else None
+def _packed(rows: Iterable[Row]) -> bytes:
+    """Lines of JSON, compressed."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=5, mtime=0) as file:
+        for row in rows:
+            file.write(json.dumps(row).encode() + b"\n")
+    return packed.getvalue()
 
 
 def _identity(item: Item) -> str | None:
@@ -300,22 +299,7 @@ def _identity(item: Item) -> str | None:
 
 
 def _below(out: Place, output: str) -> str:
-    return readable_name(output.removeprefix(f"{out}/"))
-
-
-def _result_key(output: str, size: int | None) -> str:
-    return f"{size} {output}"
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _digests(texts: Iterator[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Sorted digests: 8 bytes for each text."""
-    return np.sort(np.fromiter(map(_digest, texts), np.uint64))
-
-
-def _holds(digests: np.ndarray[Any, np.dtype[np.uint64]], digest: int) -> bool:
-    place = int(np.searchsorted(digests, np.uint64(digest)))
-    return place < len(digests) and bool(digests[place] == digest)
+    """The name of a file below `out`, as it stands in the journal."""
+    if isinstance(out, Url):
+        return readable_name(output.removeprefix(f"{out}/"))
+    return readable_name(Path(output).relative_to(out).as_posix())

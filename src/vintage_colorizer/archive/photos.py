@@ -1,6 +1,6 @@
 """Many inputs: name their results, skip what is done, keep going when one fails.
 
-`color_item` is what is done with each, `run` has it done by whoever there is: threads or a cluster.
+`PhotoWork` is what is done with each, `run` has it done by whoever there is: threads or a cluster.
 Nothing here prints; every input ends as one Outcome.
 """
 
@@ -11,24 +11,24 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vintage_colorizer.archive.inputs import Item, Outcome, unfit_outcome
+from vintage_colorizer.archive.inputs import Found, Item, Outcome
 from vintage_colorizer.archive.names import fitting_name, result_path
 from vintage_colorizer.archive.places import Url, describe, exists, fetch, write_bytes
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import (
-    DiskFullError,
     EngineError,
     InputError,
     MissingError,
     OptionError,
     OutputError,
     OutputExistsError,
+    VintageColorizerError,
     WeightsError,
 )
 from vintage_colorizer.files import readable_name
@@ -50,124 +50,182 @@ log = logging.getLogger("vintage_colorizer")
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 
 
-def color_item(item: Item, colorizer: Colorizer, options: PhotoOptions, overwrite: bool = False) -> Outcome:
-    """Color one input, wherever it and its result lie. Whatever is wrong with it is in the Outcome.
+class LargePhotos:
+    """Lets only one large photo at a time be in memory."""
 
-    Raises:
-        OptionError, MissingError, WeightsError: every other input would fail in the same way.
-    """
-    overwrite = overwrite or item.replaces
-    if item.unfit:
-        return unfit_outcome(item)
-    if isinstance(item.source, Path) and isinstance(item.folder, Path):
-        return color_file(colorizer, item, options, overwrite)
-    try:
+    def __init__(self) -> None:
+        self._alone = threading.Lock()
+
+    @contextmanager
+    def room_for(self, header: Header) -> Iterator[None]:
+        """Wait, if the photo is large, until no other is under way."""
+        with self._alone if header.width * header.height > LARGE_PIXELS else nullcontext():
+            yield
+
+
+class Claims:
+    """The results that are being made, so that no two workers write the same at the same time."""
+
+    def __init__(self) -> None:
+        self._claimed: set[Path] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def claim(self, target: Path) -> Iterator[None]:
+        """Keep others from `target`; OutputExistsError if one of them has it."""
+        with self._lock:
+            if target in self._claimed:
+                text = "would be the result of two inputs; color them into different folders."
+                raise OutputExistsError(text, target)
+            self._claimed.add(target)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claimed.remove(target)
+
+
+class PhotoWork:
+    """The work on each photo of one run, by threads that share it. Sent to another process, it begins anew there."""
+
+    def __init__(self, colorizer: Colorizer, options: PhotoOptions, overwrite: bool = False) -> None:
+        """Color as `options` say; with `overwrite`, what is in the way of a result is replaced."""
+        self._colorizer, self._options, self._overwrite = colorizer, options, overwrite
+        self._claims, self._large = Claims(), LargePhotos()
+
+    def __reduce__(self) -> tuple[type[PhotoWork], tuple[Colorizer, PhotoOptions, bool]]:
+        return type(self), (self._colorizer, self._options, self._overwrite)
+
+    def __call__(self, item: Item) -> Outcome:
+        """Color one input, wherever it and its result lie. Whatever is wrong with them is in the Outcome.
+
+        Raises:
+            OptionError, MissingError, WeightsError: every other input would fail in the same way.
+        """
+        start = time.perf_counter()
+        path = str(item.source)
+        try:
+            outcome = self._color(item)
+        except (InputError, OutputError, EngineError) as error:
+            log.debug("%s", path, exc_info=True)
+            outcome = Outcome.of_error(path, error)
+        except MemoryError:
+            reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
+            outcome = Outcome(path, "failed", reason)
+        except (OptionError, MissingError, WeightsError):
+            raise
+        except Exception as error:  # a fault of ours: it must not end a run over fifty thousand others
+            log.debug("%s", path, exc_info=True)
+            reason = f"{path} met a fault of this program ({error!r}); run it with --debug and report what is shown."
+            outcome = Outcome(path, "failed", reason)
+        seconds = 0.0 if outcome.status == "skipped" else round(time.perf_counter() - start, 3)
+        return replace(outcome, seconds=seconds)
+
+    def _color(self, item: Item) -> Outcome:
+        if isinstance(item.source, Path) and isinstance(item.folder, Path):
+            return self._color_file(item.source, item)
         with TemporaryDirectory(prefix="vintage-colorizer-") as scratch:
-            return _color_copy(colorizer, item, options, overwrite, Path(scratch))
-    except (InputError, OutputError) as error:
-        return Outcome(str(item.source), "failed", str(error))
+            source, folder = item.source, item.folder
+            if isinstance(source, Url):
+                source = Path(scratch, "source", fitting_name(Path(source.name).stem, source.suffix))
+                source.parent.mkdir()
+            if isinstance(folder, Url):
+                folder = Path(scratch, "result")
+            local = replace(item, source=source, folder=folder)
+            try:
+                return self._color_copy(item, source, local)
+            except VintageColorizerError as error:
+                raise error.about(_original(error.subject, local, item)) from error
+
+    def _color_copy(self, item: Item, source: Path, local: Item) -> Outcome:
+        """Color a copy of what lies behind a URL, and send the result to where it belongs.
+
+        The copy has the time of the original, so that the result's fingerprint is that of the original.
+        """
+        if isinstance(item.source, Url):
+            entry = item.stamp or describe(item.source)
+            fetch(item.source, source)
+            os.utime(source, ns=(entry.modified, entry.modified))
+        if isinstance(item.folder, Url):
+            _fetch_result(source, local, item, self._options)
+        outcome = self._color_file(source, local)
+        output = outcome.output
+        if output is not None and isinstance(item.folder, Url):
+            there = item.folder / Path(output).name
+            if outcome.status == "done":
+                write_bytes(there, Path(output).read_bytes())
+            output = str(there)
+        return replace(outcome, path=str(item.source), output=output)
+
+    def _color_file(self, source: Path, item: Item) -> Outcome:
+        path = str(source)
+        header = probe(source, max_megapixels=self._options.max_megapixels)
+        if header.fingerprint is not None:
+            return Outcome(path, "skipped", "it was colored by Vintage Colorizer before")
+        target = result_path(item, header, self._options)
+        with self._claims.claim(target):
+            if self._is_done(target, source, self._overwrite or item.replaces):
+                return Outcome(
+                    path,
+                    "skipped",
+                    "done before",
+                    output=str(target),
+                    width=header.width,
+                    height=header.height,
+                    size=target.stat().st_size,
+                )
+            with self._large.room_for(header):
+                result = self._colorizer.photo(source, self._options)
+                result.write(target, target.suffix)
+        return replace(outcome_of(result, path, str(target)), size=target.stat().st_size)
+
+    def _is_done(self, target: Path, source: Path, overwrite: bool) -> bool:
+        """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
+        if not os.path.exists(target):
+            return False
+        origin = Origin.of_file(source)
+        origin.protect(target)
+        expected = expected_fingerprint(origin.identity, self._colorizer, self._options)
+        return is_up_to_date(target, expected, overwrite)
 
 
-def _color_copy(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool, scratch: Path) -> Outcome:
-    """Color a copy of what lies behind a URL, and send the result to where it belongs.
-
-    The copy has the time of the original, so that the result's fingerprint is that of the original.
-    """
-    source = item.source
-    if isinstance(source, Url):
-        source = scratch / "source" / fitting_name(Path(item.source.name).stem, item.source.suffix)
-        source.parent.mkdir()
-        entry = item.stamp or describe(Url(str(item.source)))
-        fetch(Url(str(item.source)), source)
-        os.utime(source, ns=(entry.modified, entry.modified))
-    remote = isinstance(item.folder, Url)
-    local = replace(item, source=source, folder=scratch / "result" if remote else item.folder)
-    if remote:
-        _fetch_result(local, item, options)
-    outcome = color_file(colorizer, local, options, overwrite)
-    output = outcome.output
-    if output is not None and remote:
-        output = str(item.folder / Path(output).name)
-        if outcome.status == "done":
-            write_bytes(Url(output), Path(str(outcome.output)).read_bytes())
-    places = {str(source): str(item.source), str(scratch / "result"): str(item.folder)}
-    return replace(outcome, path=str(item.source), output=output, reason=_with_names(outcome.reason, places))
-
-
-def _fetch_result(local: Item, item: Item, options: PhotoOptions) -> None:
+def _fetch_result(source: Path, local: Item, item: Item, options: PhotoOptions) -> None:
     """Bring what lies under the result's name, if anything does: it may be the result of an earlier run."""
-    assert isinstance(local.source, Path)
     try:
-        target = result_path(local, probe(local.source, max_megapixels=options.max_megapixels), options)
+        target = result_path(local, probe(source, max_megapixels=options.max_megapixels), options)
     except InputError:
-        return  # which `color_file` reports
+        return  # which coloring will report
     there = item.folder / target.name
     if there == item.source:
-        raise OutputExistsError(f"{there} is the source itself, which is never overwritten; choose another name.")
+        raise OutputExistsError("is the source itself, which is never overwritten; choose another name.", str(there))
     if isinstance(there, Url) and exists(there):
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(there, target)
 
 
-def _with_names(text: str, names: dict[str, str]) -> str:
-    for copy, original in names.items():
-        text = text.replace(readable_name(copy), original)
-    return text
+def _original(subject: str | None, local: Item, item: Item) -> str | None:
+    """What a file of the scratch folder stands for."""
+    if subject == readable_name(str(local.source)):
+        return str(item.source)
+    folder, name = os.path.split(subject or "")
+    return str(item.folder / name) if folder == str(local.folder) else subject
 
 
-def color_file(colorizer: Colorizer, item: Item, options: PhotoOptions, overwrite: bool = False) -> Outcome:
-    """Color one file. Whatever is wrong with it, or with its result, is in the Outcome.
-
-    Raises:
-        OptionError, MissingError, WeightsError: every other file would fail in the same way.
-    """
-    start = time.perf_counter()
-    path = str(item.source)
-    if item.unfit:
-        return unfit_outcome(item)
-    assert isinstance(item.source, Path)
-    try:
-        header = probe(item.source, max_megapixels=options.max_megapixels)
-        if header.fingerprint is not None:
-            return Outcome(path, "skipped", "it was colored by Vintage Colorizer before")
-        target = result_path(item, header, options)
-        with _claim(target):
-            if _is_done(target, item.source, colorizer, options, overwrite):
-                sizes = header.width, header.height
-                return Outcome(path, "skipped", "done before", str(target), *sizes, size=target.stat().st_size)
-            with room_for(header):
-                result = colorizer.photo(item.source, options)
-                result.write(target, target.suffix)
-        return replace(outcome_of(result, path, str(target), start), size=target.stat().st_size)
-    except (InputError, OutputError, EngineError) as error:
-        log.debug("%s", path, exc_info=True)
-        return Outcome(path, "failed", str(error), seconds=_rounded(start), fatal=isinstance(error, DiskFullError))
-    except MemoryError:
-        reason = f"There is not enough memory for {path}; color it alone or on a larger machine."
-        return Outcome(path, "failed", reason, seconds=_rounded(start))
-    except (OptionError, MissingError, WeightsError):
-        raise
-    except Exception as error:  # a fault of ours: it must not end a run over fifty thousand others
-        log.debug("%s", path, exc_info=True)
-        reason = f"{path} met a fault of this program ({error!r}); run it with --debug and report what is shown."
-        return Outcome(path, "failed", reason, seconds=_rounded(start))
-
-
-def outcome_of(result: ColorizedPhoto, path: str, output: str, start: float) -> Outcome:
-    """What to report of a result that was written; `start` is the reading of time.perf_counter at its beginning."""
+def outcome_of(result: ColorizedPhoto, path: str, output: str, seconds: float = 0.0) -> Outcome:
+    """What to report of a result that was written."""
     height, width = result.photo.pixels.shape[:2]
     return Outcome(
         path,
         "done",
         "; ".join([*result.warnings, *_format_notes(result, path, output)]),
-        output,
-        width,
-        height,
-        _rounded(start),
-        result.look,
-        result.network.name,
-        result.render_factor,
-        round(result.strength, 4),
+        output=output,
+        width=width,
+        height=height,
+        seconds=seconds,
+        look=result.look,
+        network=result.network.name,
+        render_factor=result.render_factor,
+        chroma=round(result.strength, 4),
     )
 
 
@@ -180,19 +238,6 @@ def _format_notes(result: ColorizedPhoto, path: str, output: str) -> list[str]:
     if best != photo.format and best == NAMES.get(Path(output).suffix[1:].lower()):
         notes.append(f"written as {best}, since {photo.format} cannot hold the result")
     return notes
-
-
-def _rounded(start: float) -> float:
-    return round(time.perf_counter() - start, 3)
-
-
-def _is_done(target: Path, source: Path, colorizer: Colorizer, options: PhotoOptions, overwrite: bool) -> bool:
-    """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
-    if not os.path.exists(target):
-        return False
-    origin = Origin.of_file(source)
-    origin.protect(target)
-    return is_up_to_date(target, expected_fingerprint(origin.identity, colorizer, options), overwrite)
 
 
 def expected_fingerprint(identity: str, colorizer: Colorizer, options: PhotoOptions) -> str:
@@ -210,12 +255,12 @@ def is_up_to_date(target: Path, wanted: str, overwrite: bool) -> bool:
     if not os.path.exists(target):
         return False
     if os.path.isdir(target):
-        raise OutputExistsError(f"{target} is a folder, so the result cannot have that name; choose another.")
+        raise OutputExistsError("is a folder, so the result cannot have that name; choose another.", target)
     if _fingerprint_in(target) == wanted:
         return True
     if overwrite:
         return False
-    raise OutputExistsError(f"{target} exists and was made differently; remove it or use --overwrite.")
+    raise OutputExistsError("exists and was made differently; remove it or use --overwrite.", target)
 
 
 def _fingerprint_in(path: Path) -> str | None:
@@ -225,37 +270,8 @@ def _fingerprint_in(path: Path) -> str | None:
         return None
 
 
-_claimed: set[Path] = set()
-_claims = threading.Lock()
-_large_photo = threading.Lock()
-
-
-@contextmanager
-def _claim(target: Path) -> Iterator[None]:
-    """Keep two workers from writing results of the same name at the same time."""
-    with _claims:
-        if target in _claimed:
-            raise OutputExistsError(f"{target} would be the result of two inputs; color them into different folders.")
-        _claimed.add(target)
-    try:
-        yield
-    finally:
-        with _claims:
-            _claimed.remove(target)
-
-
-@contextmanager
-def room_for(header: Header) -> Iterator[None]:
-    """Let only one large photo be in memory at a time."""
-    if header.width * header.height <= LARGE_PIXELS:
-        yield
-    else:
-        with _large_photo:
-            yield
-
-
 def run(
-    items: Iterable[Item],
+    found: Iterable[Found],
     work: Callable[[Item], Outcome],
     runner: Runner,
     job: JobOptions,
@@ -264,10 +280,10 @@ def run(
     """Have the work done on all items, yielding outcomes as they come.
 
     Stops early after a failure that would hit all the others too (a full disk), or after any with `fail_fast`:
-    what is under way is finished, and no new item begun. So it is when the consumer stops or is interrupted.
+    what is under way is finished, and no new item begun. The same holds when the consumer stops or is interrupted.
 
     Args:
-        items: taken only as they are needed.
+        found: taken only as they are needed.
         work: what is done with an item; see `Runner.run`.
         runner: who does it.
         job: whether to stop early.
@@ -279,13 +295,13 @@ def run(
     stopped = False
 
     def tasks() -> Iterator[Item | Known[Outcome]]:
-        for item in items:
+        for one in found:
             if stopped:
                 return
-            if item.unfit:
-                yield Known(unfit_outcome(item))
+            if isinstance(one, Outcome):
+                yield Known(one)
             else:
-                yield item if journal is None else journal.begin(item)
+                yield one if journal is None else journal.begin(one)
 
     for outcome in runner.run(tasks(), work, _crashed):
         if journal is not None:

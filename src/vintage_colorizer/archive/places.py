@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -86,7 +87,7 @@ def place(text: str) -> Place:
 def local(where: Place, what: str) -> Path:
     """A place on this machine; OptionError for a URL, where `what` has to be a local file."""
     if isinstance(where, Url):
-        raise OptionError(f"{where} is a URL, but {what} must lie in a folder of this machine or a shared one.")
+        raise OptionError(f"is a URL, but {what} must lie in a folder of this machine or a shared one.", str(where))
     return where
 
 
@@ -94,13 +95,25 @@ def is_folder(where: Place) -> bool:
     """Whether there is a folder, or in an object store anything below that name."""
     if isinstance(where, Path):
         return os.path.isdir(where)
-    if where.protocol in PAGED:  # which has no folders: a first page says it, where others list all of it
-        with suppress(UnreadableError):  # reading the file of that name will say why
-            return next(files_below(where), None) is not None
-        return False
+    if where.protocol in PAGED:
+        return list_folder(where) is not None
     system, path = open_system(where)
     with _reading(where):
         return bool(system.isdir(path))
+
+
+def list_folder(url: Url) -> Iterator[Entry] | None:
+    """All files below a URL as a stream, or None if that is not a folder.
+
+    S3 has no folders: the first page of names says whether there are any, where other stores tell by themselves.
+    """
+    if url.protocol not in PAGED:
+        return files_below(url) if is_folder(url) else None
+    entries = files_below(url)
+    with suppress(UnreadableError):  # reading the file of that name will say why
+        for first in entries:
+            return chain([first], entries)
+    return None
 
 
 def exists(where: Place) -> bool:
@@ -217,13 +230,13 @@ def open_system(url: Url) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise MissingError(f"{url} needs fsspec: pip install 'vintage-colorizer[ray]'.") from error
+        raise MissingError("needs fsspec: pip install 'vintage-colorizer[ray]'.", str(url)) from error
     try:
         system, path = url_to_fs(url.text, use_listings_cache=False)
     except ImportError as error:
-        raise MissingError(f"{url} needs a package that is not installed ({error}).") from error
+        raise MissingError(f"needs a package that is not installed ({error}).", str(url)) from error
     except ValueError as error:
-        raise OptionError(f"{url} is no URL that can be read ({error}).") from error
+        raise OptionError(f"is no URL that can be read ({error}).", str(url)) from error
     return system, str(path)
 
 
@@ -234,7 +247,7 @@ def _reading(where: Place) -> Iterator[None]:
     except (OptionError, MissingError):
         raise
     except Exception as error:  # file systems of all kinds raise what they like
-        raise UnreadableError(f"{where} cannot be read ({_reason(error)}).") from error
+        raise UnreadableError(f"cannot be read ({_reason(error)}).", str(where)) from error
 
 
 @contextmanager
@@ -242,7 +255,7 @@ def _writing(where: Place) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # likewise
-        raise OutputError(f"{where} cannot be written ({_reason(error)}); choose another place with -o.") from error
+        raise OutputError(f"cannot be written ({_reason(error)}); choose another place with -o.", str(where)) from error
 
 
 def _reason(error: Exception) -> str:

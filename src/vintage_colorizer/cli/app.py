@@ -31,28 +31,44 @@ app = typer.Typer(
 weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 Command = Callable[..., None]
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+# What all commands have; results go to standard output even when quiet.
+COMMON = {
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+}
 
 
 def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Command], Command]:
-    """Give a command one option for each field of the groups; it receives the validated groups in their place.
+    """Give a command --quiet and --debug, and one option for each field of the groups.
 
-    With `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.
+    It receives the validated groups in their place, and `quiet` if it has such a parameter. An error becomes one
+    sentence and an exit code, or with --debug a traceback. With `environment`, an option not given is looked for in
+    the environment variable VINTAGE_COLORIZER_NAME.
     """
 
     def decorate(command: Command) -> Command:
-        def run(**values: Any) -> None:
-            built = [group.of(**_given(values, group)) for group in groups]
-            command(*built, **values)
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[len(groups) :]
+        asks_for_quiet = any(one.name == "quiet" for one in own)
 
-        own = [
-            parameter
-            for parameter in inspect.signature(command, eval_str=True).parameters.values()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        ]
+        def run(*, quiet: bool, debug: bool, **values: Any) -> None:
+            level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+            logging.getLogger("vintage_colorizer").setLevel(level)
+            try:
+                built = [group.of(**_given(values, group)) for group in groups]
+                command(*built, **values, **({"quiet": quiet} if asks_for_quiet else {}))
+            except VintageColorizerError as error:
+                if debug:
+                    raise
+                typer.echo(f"Error: {error}", err=True)
+                raise typer.Exit(_exit_code(error)) from None
+
         fields = [
             _parameter(name, field, environment) for group in groups for name, field in group.model_fields.items()
         ]
-        run.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
+        common = [inspect.Parameter(name, KEYWORD, default=False, annotation=kind) for name, kind in COMMON.items()]
+        own = [one.replace(kind=KEYWORD) for one in own if one.name not in COMMON]
+        run.__signature__ = inspect.Signature([*own, *fields, *common])  # type: ignore[attr-defined]
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         return run
 
@@ -76,7 +92,7 @@ def _parameter(name: str, field: Any, environment: bool) -> inspect.Parameter:
     )
     kind = bool if flag else list[str] | None if several else str | None
     default = False if flag else None
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+    return inspect.Parameter(name, KEYWORD, default=default, annotation=Annotated[kind, option])
 
 
 def _metavar(annotation: Any) -> str:
@@ -87,11 +103,6 @@ def _metavar(annotation: Any) -> str:
         return _metavar(get_args(annotation)[0])
     choices = [one for one in get_args(annotation) if one not in (type(None), ...)]
     return "|".join(one if isinstance(one, str) else _metavar(one) for one in choices)
-
-
-def _set_level(quiet: bool, debug: bool) -> None:
-    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-    logging.getLogger("vintage_colorizer").setLevel(level)
 
 
 @app.callback(invoke_without_command=True)
@@ -127,21 +138,19 @@ def photo(
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Color a demo picture, demo.jpg, made in this folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    quiet: bool,
 ) -> None:
     """Color photos: files, whole folders, or standard input."""
     from vintage_colorizer.archive.places import local, place
     from vintage_colorizer.cli import photo as photo_command
     from vintage_colorizer.cli.console import Console
 
-    _set_level(quiet, debug)
     console = Console(quiet)
     inputs = photo_command.inputs(paths or [], demo, console)
     target = None if out is None else place(out)
-    photo_command.require_one_format(target, options)
     if try_factors is not None or inputs == [Path("-")]:
         single = None if target is None else local(target, "the result of a single picture")
+        photo_command.require_one_format(None if single is None else single.name, options)
         if try_factors is not None:
             photo_command.try_render_factors(inputs, single, try_factors, options, job, console)
         else:
@@ -163,15 +172,13 @@ def film(
             "-o", "--out", metavar="PATH", help="File or folder; NAME-color.EXT beside the source by default."
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    quiet: bool,
 ) -> None:
     """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
     from vintage_colorizer.archive.places import local, place
     from vintage_colorizer.cli import film as film_command
     from vintage_colorizer.cli.console import Console
 
-    _set_level(quiet, debug)
     console = Console(quiet)
     films = [local(place(path), "a film") for path in paths]
     target = None if out is None else local(place(out), "a film's result")
@@ -180,16 +187,19 @@ def film(
 
 @app.command()
 @takes(ServeOptions, environment=True)
-def serve(options: ServeOptions) -> None:
+def serve(options: ServeOptions, *, quiet: bool) -> None:
     """Serve the web page and the HTTP API on this machine."""
     try:
         from vintage_colorizer.serve import app as server
     except ImportError as error:
         raise MissingError('The server needs an extra: pip install "vintage-colorizer[web]".') from error
-    server.serve(options, lambda text: typer.echo(text, err=True))
+    from vintage_colorizer.cli.console import Console
+
+    server.serve(options, Console(quiet).say)
 
 
 @app.command()
+@takes()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe of the package, such as compact-stable, or a file.")],
     *,
@@ -199,11 +209,8 @@ def train(
     data: Annotated[str, typer.Option("--data", metavar="DIR|SHARDS|hf:NAME", help="Color photos to learn from.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the run.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Train a network on color photos, by a recipe."""
-    _set_level(quiet, debug)
     try:
         from vintage_colorizer.training import nogan
     except ImportError as error:
@@ -217,8 +224,7 @@ def evaluate(
     options: EvaluateOptions,
     *,
     data: Annotated[str, typer.Option("--data", metavar="DIR|SHARDS|hf:NAME", help="Photos in color.")],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the table.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    quiet: bool,
 ) -> None:
     """Measure looks and networks: color photos are made grey, colored, and compared with what they were.
 
@@ -227,11 +233,11 @@ def evaluate(
     from vintage_colorizer.cli import evaluate as evaluate_command
     from vintage_colorizer.cli.console import Console
 
-    _set_level(quiet, debug)
     raise typer.Exit(evaluate_command.run(data, options, Console(quiet)))
 
 
 @app.command()
+@takes()
 def notebook(
     name: Annotated[str, typer.Argument(help="photo, film or train.")] = "photo",
     *,
@@ -246,6 +252,7 @@ def notebook(
 
 
 @app.command()
+@takes()
 def doctor() -> None:
     """Print versions, devices and networks, for a look at what is installed."""
     from vintage_colorizer.cli import doctor
@@ -255,6 +262,7 @@ def doctor() -> None:
 
 
 @weights_app.command("list")
+@takes()
 def weights_list() -> None:
     """List the networks that can be used."""
     from vintage_colorizer.cli import weights as weights_command
@@ -264,9 +272,11 @@ def weights_list() -> None:
 
 
 @weights_app.command("fetch")
+@takes()
 def weights_fetch(
+    *,
     name: Annotated[str, typer.Argument(metavar="artistic|stable|video", help="Which of the original's networks.")],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: bool,
 ) -> None:
     """Download one of the original's published networks and convert it; needs the train extra."""
     from vintage_colorizer.cli import weights as weights_command
@@ -276,12 +286,14 @@ def weights_fetch(
 
 
 @weights_app.command("import")
+@takes()
 def weights_import(
+    *,
     file: Annotated[Path, typer.Argument(help="A .pth file of the original.")],
     look: Annotated[
         str | None, typer.Option("--as", metavar="artistic|stable|video", help="Which look it is for, if unknown.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: bool,
 ) -> None:
     """Convert a weights file of the original; needs the train extra, running it later does not."""
     from vintage_colorizer.cli import weights as weights_command
@@ -291,6 +303,7 @@ def weights_import(
 
 
 @weights_app.command("verify")
+@takes()
 def weights_verify() -> None:
     """Check every network that is here against its hash."""
     from vintage_colorizer.cli import weights as weights_command
@@ -302,6 +315,7 @@ def weights_verify() -> None:
 
 
 @weights_app.command("export")
+@takes()
 def weights_export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="compact, artistic, stable or video.")],
     file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
@@ -313,20 +327,14 @@ def weights_export(
 
 
 def main() -> None:
-    """Run the command line and turn errors into one sentence and an exit code."""
+    """Run the command line."""
     # Our matrix products are small: threads inside each would only get in the way of those between photos.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not text
-    try:
-        app()
-    except VintageColorizerError as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(_exit_code(error))
+    app()
 
 
 def _exit_code(error: VintageColorizerError) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from vintage_colorizer.archive.inputs import Item, Outcome
+from vintage_colorizer.archive.inputs import Outcome
 from vintage_colorizer.clock import Clock
 from vintage_colorizer.errors import OptionError, OutputError
 from vintage_colorizer.files import readable_name
@@ -60,7 +59,7 @@ class Console:
 
 
 class FileProgress:
-    """Counts files done; the total arrives while work is under way."""
+    """Counts files done; `total` arrives while work is under way."""
 
     def __init__(self, console: Console, bar: Progress | None = None) -> None:
         """Draw on `bar`, or print lines on `console` from time to time if there is none."""
@@ -71,17 +70,6 @@ class FileProgress:
         self._last_line = time.monotonic()
         self.total: int | None = None
         self.done = self.skipped = 0
-
-    def count_ahead(self, items: Iterable[Item]) -> None:
-        """Count the inputs in the background, so that the time left can be told."""
-
-        def count() -> None:
-            total = 0
-            for total, _ in enumerate(items, start=1):  # noqa: B007 - the last index is the count
-                pass
-            self.total = total
-
-        threading.Thread(target=count, name="count", daemon=True).start()
 
     def advance(self, skipped: bool = False) -> None:
         """One more file is done; one that was skipped says nothing of how long the others take."""
@@ -116,8 +104,7 @@ class Tally:
     def summarize(self, console: Console, several: bool) -> None:
         """Name every failure with its reason, and the numbers."""
         for outcome in self.failed:
-            named = outcome.path in outcome.reason
-            console.complain(f"Failed: {outcome.reason}" if named else f"Failed: {outcome.path}: {outcome.reason}")
+            console.complain(f"Failed: {outcome.reason}")
         if several:
             noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
             console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")

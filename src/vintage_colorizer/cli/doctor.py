@@ -12,22 +12,15 @@ from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.networks.engines import describe_hardware, unused_gpu
 from vintage_colorizer.version import __version__
 
+PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "av", "pillow-heif", "torch")
+
 
 def diagnose() -> list[str]:
     """Lines on this installation: versions, devices, networks."""
     import onnxruntime
 
     lines = [f"vintage-colorizer {__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
-    for package in (
-        "numpy",
-        "onnxruntime",
-        "onnxruntime-gpu",
-        "opencv-python-headless",
-        "pillow",
-        "av",
-        "pillow-heif",
-        "torch",
-    ):
+    for package in PACKAGES:
         try:
             lines.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

@@ -9,8 +9,9 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from vintage_colorizer.archive.batch import Batch
 from vintage_colorizer.archive.films import color_one
-from vintage_colorizer.archive.inputs import Item, Outcome, Wanted, find, may_be_several
+from vintage_colorizer.archive.inputs import Found, Outcome, Wanted
 from vintage_colorizer.cli.console import PLAIN_PROGRESS_SECONDS, Console, Tally, open_report, single_line
 from vintage_colorizer.cli.photo import at_home
 from vintage_colorizer.clock import Clock
@@ -28,46 +29,48 @@ from vintage_colorizer.workers import require_ray
 
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films; return the exit code."""
-    wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec))
+    batch = Batch.parse(paths, out, Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec)))
     shared = with_look(options).part(ColorOptions)
     Networks().engine(
         at_home(PhotoOptions.of(**shared), job)
     )  # says what computes; whatever is wrong is said before any work
     if options.codec is not None:
         require_settings(options.codec, options)
-    several = may_be_several([*paths])
     tally = Tally()
-    items = find(paths, out, wanted)
-    outcomes = _one_by_one(items, options, job, console) if job.ray is None else _by_ray(items, options, job, console)
+    color = _one_by_one if job.ray is None else _by_ray
+    outcomes = color(batch.find(), options, job, console)
     try:
         with open_report(job.report) as report, closing(outcomes):
             for outcome in outcomes:
                 report(outcome)
                 tally.add(outcome)
-                if outcome.status == "done" or (outcome.status == "skipped" and not several):
+                if outcome.status == "done" or (outcome.status == "skipped" and not batch.several):
                     console.say(single_line(outcome))
                 if outcome.fatal or (job.fail_fast and outcome.status == "failed"):
                     break
     except KeyboardInterrupt:
-        tally.summarize(console, several)
+        tally.summarize(console, batch.several)
         console.complain("Interrupted. Finished segments are kept; run the same command to go on.")
         return INTERRUPTED
-    tally.summarize(console, several)
+    tally.summarize(console, batch.several)
     return FAILED if tally.failed else 0
 
 
 def _one_by_one(
-    items: Iterable[Item], options: FilmOptions, job: JobOptions, console: Console
+    found: Iterable[Found], options: FilmOptions, job: JobOptions, console: Console
 ) -> Generator[Outcome, None, None]:
     """Color films one after the other, each in a process of its own."""
-    for item in items:
-        with film_progress(console, item.source.name) as show:
-            outcome = color_one(item, options, partial(color_in_worker, overwrite=job.overwrite, report=show))
+    for one in found:
+        if isinstance(one, Outcome):
+            yield one
+            continue
+        with film_progress(console, one.source.name) as show:
+            outcome = color_one(one, options, partial(color_in_worker, overwrite=job.overwrite, report=show))
         yield outcome
 
 
 def _by_ray(
-    items: Iterable[Item], options: FilmOptions, job: JobOptions, console: Console
+    found: Iterable[Found], options: FilmOptions, job: JobOptions, console: Console
 ) -> Generator[Outcome, None, None]:
     """Color films on a cluster, segment by segment, several at a time."""
     assert job.ray is not None
@@ -75,7 +78,7 @@ def _by_ray(
     from vintage_colorizer.archive import films_on_ray as ray_films
 
     with ray_runner.started(job.ray), film_progress(console, "films") as show:
-        yield from ray_films.outcomes(items, options, job.overwrite, show)
+        yield from ray_films.outcomes(found, options, job.overwrite, show)
 
 
 @contextmanager

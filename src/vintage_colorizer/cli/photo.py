@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vintage_colorizer.archive import photos as archive
-from vintage_colorizer.archive.inputs import Outcome, find, is_result_folder, may_be_several
-from vintage_colorizer.archive.places import Place, Url, is_folder, place
+from vintage_colorizer.archive.batch import Batch, Counted, Input
+from vintage_colorizer.archive.inputs import Outcome
+from vintage_colorizer.archive.places import Place, place
 from vintage_colorizer.cli.console import Console, Tally, open_report, single_line
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, VintageColorizerError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 
 DEMO_FILE = "demo.jpg"
-PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "pillow", "pillow-heif", "torch")
 
 
 def inputs(names: list[str], demo: bool, console: Console) -> list[Place]:
@@ -54,12 +54,12 @@ def inputs(names: list[str], demo: bool, console: Console) -> list[Place]:
     return [picture]
 
 
-def require_one_format(out: Place | None, options: PhotoOptions) -> None:
+def require_one_format(name: str | None, options: PhotoOptions) -> None:
     """Raise OptionError when the name of the result says another format than --format."""
-    if out is None or options.format is None or is_folder(out):
+    if name is None or options.format is None:
         return
-    if NAMES.get(out.suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
-        raise OptionError(f"The name {out} and --format {options.format} say different things; give one of them.")
+    if NAMES.get(Path(name).suffix[1:].lower(), NAMES[options.format]) != NAMES[options.format]:
+        raise OptionError(f"The name {name} and --format {options.format} say different things; give one of them.")
 
 
 def color_photos(
@@ -68,30 +68,31 @@ def color_photos(
     """Color files, folders and lists of them; return the exit code."""
     if Path("-") in paths:
         raise OptionError("'-' (standard input) cannot be mixed with files; give it alone.")
-    if job.ray is not None and (out is None or not is_result_folder(out, paths)):
-        raise OptionError("With --ray, name a folder for the results and their journal with -o.")
-    several = may_be_several(paths) or job.ray is not None
+    batch = Batch.parse(paths, out, journal=job.ray is not None)
+    require_one_format(batch.name, options)
+    several = batch.several or job.ray is not None
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
     if several:
         colorizer.engine(at_home(colorizer.options, job))  # whatever is wrong with it is said before the first file
-    work = partial(archive.color_item, colorizer=colorizer, options=colorizer.options, overwrite=job.overwrite)
+    work = archive.PhotoWork(colorizer, colorizer.options, job.overwrite)
     tally = Tally()
     interrupted = False
     with (
         open_runner(job.ray, options.threads if several else 1, options.device) as runner,
-        _journal(paths, out, colorizer, job) as journal,
+        _journal(batch, colorizer, job) as journal,
         console.progress(several) as progress,
         open_report(job.report) as report,
+        closing(Counted(batch.find())) as found,
     ):
         if several:
             console.say(f"Up to {runner.workers} photos at a time.")
-            progress.count_ahead(find(paths, out))
         try:
-            for outcome in archive.run(find(paths, out), work, runner, job, journal):
+            for outcome in archive.run(found, work, runner, job, journal):
                 report(outcome)
                 tally.add(outcome)
                 if several:
+                    progress.total = found.total
                     progress.advance(skipped=outcome.status == "skipped")
                 elif outcome.status != "failed":
                     console.say(single_line(outcome))
@@ -109,17 +110,15 @@ def at_home(options: PhotoOptions, job: JobOptions) -> PhotoOptions:
     return options if job.ray is None else options.replace(device="auto")
 
 
-def _journal(
-    paths: list[Place], out: Place | None, colorizer: Colorizer, job: JobOptions
-) -> AbstractContextManager[Journal | None]:
+def _journal(batch: Batch, colorizer: Colorizer, job: JobOptions) -> AbstractContextManager[Journal | None]:
     """The journal of an archive: there is one with --ray, and in folders behind a URL."""
-    if out is None or not (job.ray or isinstance(out, Url)) or not is_result_folder(out, paths):
+    if batch.journal is None:
         return nullcontext()
     from vintage_colorizer.archive import journal
 
     here = at_home(colorizer.options, job)
     expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=here)
-    return journal.opened(out, expected, job.overwrite)
+    return journal.opened(batch.journal, expected, job.overwrite)
 
 
 def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, console: Console) -> None:
@@ -136,7 +135,7 @@ def color_stream(out: Path | None, options: PhotoOptions, job: JobOptions, conso
         except VintageColorizerError as error:
             report(Outcome("-", "failed", str(error)))
             raise
-        report(archive.outcome_of(result, "-", str(out or "-"), start))
+        report(archive.outcome_of(result, "-", str(out or "-"), round(time.perf_counter() - start, 3)))
     for note in result.warnings:
         console.say(f"Note: {note}.")
 
@@ -153,7 +152,7 @@ def try_render_factors(
 ) -> None:
     """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
     source = paths[0]
-    if paths == [Path("-")] or not isinstance(source, Path) or may_be_several(paths):
+    if paths == [Path("-")] or not isinstance(source, Path) or [Input.parse(one).kind for one in paths] != ["file"]:
         raise OptionError("--try makes a sheet of one photo; name a single picture of this machine.")
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)

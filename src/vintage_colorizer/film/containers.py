@@ -76,7 +76,7 @@ def kind_of(target: Path, codec: str | None) -> tuple[Kind, str]:
     """
     kind = KINDS.get(target.suffix.lower())
     if kind is None:
-        raise OptionError(f"{readable_name(target)} cannot be written: name the film {', '.join(KINDS)}.")
+        raise OptionError(f"cannot be written: name the film {', '.join(KINDS)}.", readable_name(target))
     if codec is not None and codec not in kind.codecs:
         raise OptionError(
             f"A {target.suffix} film cannot hold {codec}; it can hold {', '.join(kind.codecs)}, or use .mkv."

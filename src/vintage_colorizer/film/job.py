@@ -133,9 +133,9 @@ def _work(
     color_segments(plan, missing, workspace, networks, frames)
     facts = [known for segment in plan.segments if (known := workspace.finished(segment)) is not None]
     if len(facts) < len(plan.segments):
-        raise OutputError(f"{readable_name(workspace.target)} came out damaged; is the disk sound?")
+        raise OutputError("came out damaged; is the disk sound?", readable_name(workspace.target))
     if identity(Path(plan.source.path)) != plan.identity:
-        raise UnreadableError(f"{plan.source.path} changed while it was colored; run the same command again.")
+        raise UnreadableError("changed while it was colored; run the same command again.", plan.source.path)
     report(Progress("joining", done, total, len(plan.shots)))
     pieces = [workspace.piece(segment, known) for segment, known in zip(plan.segments, facts, strict=True)]
     comment = f"{MARK} Look {plan.look}, network {plan.network}. Fingerprint {plan.fingerprint}."
@@ -173,9 +173,9 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
         return False
     name = readable_name(target)
     if target.samefile(source):
-        raise OutputExistsError(f"{name} is the source itself, which is never overwritten; choose another name.")
+        raise OutputExistsError("is the source itself, which is never overwritten; choose another name.", name)
     if target.is_dir():
-        raise OutputExistsError(f"{name} is a folder, so the result cannot have that name; choose another.")
+        raise OutputExistsError("is a folder, so the result cannot have that name; choose another.", name)
     try:
         with open_film(target) as container:
             comment = comment_of(container)
@@ -185,7 +185,7 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
         return True
     if overwrite:
         return False
-    raise OutputExistsError(f"{name} exists and was made differently; remove it or use --overwrite.")
+    raise OutputExistsError("exists and was made differently; remove it or use --overwrite.", name)
 
 
 @contextmanager
@@ -199,6 +199,6 @@ def disk_errors(workspace: Workspace) -> Iterator[None]:
             free = shutil.disk_usage(workspace.target.parent).free / 2**20
             space = f"{workspace.shortage()}{free:.0f} MiB are free"
             raise DiskFullError(
-                f"No space is left to write {name} ({space}); free some and run the same command to go on."
+                f"cannot be written (No space is left: {space}); free some and run the same command to go on.", name
             ) from error
-        raise OutputError(f"{name} cannot be written ({reason(error)}); choose another place with -o.") from error
+        raise OutputError(f"cannot be written ({reason(error)}); choose another place with -o.", name) from error

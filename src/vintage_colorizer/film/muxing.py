@@ -75,7 +75,7 @@ def join(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str) -> lis
                 out.mux(packet)
         except ValueError as error:
             raise OutputError(
-                f"{readable_name(target)} cannot hold what the source holds ({error}); use .mkv."
+                f"cannot hold what the source holds ({error}); use .mkv.", readable_name(target)
             ) from error
     return notes
 

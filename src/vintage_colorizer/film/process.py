@@ -44,10 +44,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error of our tree: the name of its class, and what it says."""
+    """An error of our tree: the name of its class, what it says, and about which file."""
 
     error: str
-    message: str
+    text: str
+    subject: str | None
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
         except queue.Empty:
             name = readable_name(source)
             raise UnreadableError(
-                f"{name} made the decoder or encoder hang for {SILENCE:.0f} s, so it was stopped; it may be damaged."
+                f"made the decoder or encoder hang for {SILENCE:.0f} s, so it was stopped; it may be damaged.", name
             ) from None
         if line is None:
             return None
         message = of_json(Message, line)
         if message.failure is not None:
-            raise error_named(message.failure.error)(message.failure.message)
+            raise error_named(message.failure.error)(message.failure.text, message.failure.subject)
         if message.result is not None:
             return message.result
         if message.progress is not None:
@@ -155,9 +156,9 @@ def _death(source: Path, code: int, last: deque[str]) -> UnreadableError:
     name = readable_name(source)
     if code < 0:
         blow = signal.Signals(-code).name
-        return UnreadableError(f"{name} crashed the decoder or encoder ({blow}); it may be damaged.")
+        return UnreadableError(f"crashed the decoder or encoder ({blow}); it may be damaged.", name)
     why = f"exit {code}" + (f": {last[-1].strip()}" if last else "")
-    return UnreadableError(f"{name} could not be colored: its process stopped ({why}); please report this.")
+    return UnreadableError(f"could not be colored: its process stopped ({why}); please report this.", name)
 
 
 def main() -> None:
@@ -176,10 +177,10 @@ def _done(job: Job, report: Report) -> Message:
     try:
         result = color_film(source, target, Networks(), job.options, overwrite=job.overwrite, report=report)
     except VintageColorizerError as error:
-        return Message(failure=Failure(type(error).__name__, str(error)))
+        return Message(failure=Failure(type(error).__name__, error.text, error.subject))
     except MemoryError:
-        message = f"There is not enough memory for {source}; close other programs or lower --render-factor."
-        return Message(failure=Failure(OutOfMemoryError.__name__, message))
+        text = "needs more memory than there is; close other programs or lower --render-factor."
+        return Message(failure=Failure(OutOfMemoryError.__name__, text, str(source)))
     return Message(result=result)
 
 

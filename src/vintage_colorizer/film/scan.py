@@ -104,9 +104,9 @@ def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
             count(len(tally.starts), stream.frames or None, len(tally.shots.starts))
     if source is None:
         why = f" ({losses.reasons[0]})" if losses.reasons else ""
-        raise UnreadableError(f"{path} has no frames that can be decoded{why}; it may be damaged.")
+        raise UnreadableError(f"has no frames that can be decoded{why}; it may be damaged.", path)
     if tally.interlaced > INTERLACED_SHARE * len(tally.starts):
-        raise UnsupportedError(f"{path} is interlaced, which is not colored yet; deinterlace it first.")
+        raise UnsupportedError("is interlaced, which is not colored yet; deinterlace it first.", path)
     return _result(source, tally, losses)
 
 

@@ -120,7 +120,7 @@ def open_film(path: Path) -> InputContainer:
     try:
         container = av.open(url(path), options=SAFE, metadata_errors="replace")
     except av.error.FFmpegError as error:
-        raise UnreadableError(f"{path} cannot be read as a film ({reason(error)}); it may be damaged.") from error
+        raise UnreadableError(f"cannot be read as a film ({reason(error)}); it may be damaged.", path) from error
     return container
 
 
@@ -133,20 +133,18 @@ def _require_film(path: Path) -> None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is not a file but a folder, pipe, device or socket; name a film.")
+            raise InputError("is not a file but a folder, pipe, device or socket; name a film.", path)
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the name.") from error
+        raise InputError(f"cannot be read ({error.strerror}); check the name.", path) from error
     if not head:
-        raise UnreadableError(f"{path} is empty; there is no film in it.")
+        raise UnreadableError("is empty; there is no film in it.", path)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if any(start[:200].lower().startswith(mark.lower()) for mark in PLAYLISTS) or b"<MPD" in head:
-        raise UnsupportedError(
-            f"{path} is a playlist that points at other files, which are never followed; name a film."
-        )
+        raise UnsupportedError("is a playlist that points at other files, which are never followed; name a film.", path)
     if start[:100].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise UnreadableError(f"{path} is not a film (it looks like a web page); check where it came from.")
+        raise UnreadableError("is not a film (it looks like a web page); check where it came from.", path)
 
 
 def film_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -158,10 +156,10 @@ def film_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
-                raise UnsupportedError(f"{path} has a picture in a codec that is not read; convert it to H.264.")
+                raise UnsupportedError("has a picture in a codec that is not read; convert it to H.264.", path)
             return stream
     others = " and ".join(sorted({stream.type for stream in container.streams}))
-    raise UnreadableError(f"{path} has no frames{f', only {others}' if others else ''}; name a film.")
+    raise UnreadableError(f"has no frames{f', only {others}' if others else ''}; name a film.", path)
 
 
 def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Source:
@@ -172,10 +170,10 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
     """
     if frame.color_trc in HDR_TRANSFERS:
         kind = HDR_TRANSFERS[frame.color_trc]
-        raise UnsupportedError(f"{path} is HDR ({kind}), which is not colored yet; convert it to SDR (BT.709) first.")
+        raise UnsupportedError(f"is HDR ({kind}), which is not colored yet; convert it to SDR (BT.709) first.", path)
     if max(frame.width, frame.height) > LARGEST_SIDE:
         raise UnsupportedError(
-            f"{path} is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read."
+            f"is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read.", path
         )
     aspect = stream.sample_aspect_ratio or Fraction(1)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -206,7 +204,7 @@ def _coding(path: Path, frame: VideoFrame) -> Coding:
         matrix = usual
     if matrix not in MATRICES:
         raise UnsupportedError(
-            f"{path} has colors coded in an unusual way (matrix {matrix}); convert it to BT.709 first."
+            f"has colors coded in an unusual way (matrix {matrix}); convert it to BT.709 first.", path
         )
     name = frame.format.name
     full = frame.color_range == 2 or name.startswith(("yuvj", "gray"))
@@ -344,7 +342,7 @@ class FrameReader:
                 expected += 1
                 if expected == stop:
                     return
-        raise UnreadableError(f"{self._path}: frame {expected} {why}")
+        raise UnreadableError(f"has a frame ({expected}) that {why}", self._path)
 
     def _agrees(self, index: int, luma: Plane, first: int) -> bool:
         """Whether a frame decoded from `first` on looks as it did in the scan.

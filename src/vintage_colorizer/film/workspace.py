@@ -58,10 +58,10 @@ class Workspace:
                 held.enter_context(locked(self._lock, LOCK_PATIENCE))
                 self.folder.mkdir(exist_ok=True)
             except TimeoutError:
-                raise OutputExistsError(f"{name} is being written by another process; wait for it.") from None
+                raise OutputExistsError("is being written by another process; wait for it.", name) from None
             except OSError as error:
                 why = error.strerror or error
-                raise OutputError(f"{name} cannot be written ({why}); choose another place with -o.") from error
+                raise OutputError(f"cannot be written ({why}); choose another place with -o.", name) from error
             try:
                 yield
             finally:
@@ -168,7 +168,7 @@ def inspect(path: Path, segment: Segment) -> int:
     order = [-1 if pts is None else pts for pts in times]
     if sorted(order) != list(range(segment.stop - segment.start)):
         raise OutputError(
-            f"{readable_name(path)} came out wrong: it does not hold every frame once; try another --codec."
+            "came out wrong: it does not hold every frame once; try another --codec.", readable_name(path)
         )
     return max(place - pts for place, pts in enumerate(order))
 

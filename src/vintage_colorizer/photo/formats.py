@@ -43,6 +43,8 @@ NAMES = {suffix[1:]: format for format, suffix in SUFFIXES.items()} | {
     **dict.fromkeys(("jpeg", "jpe", "jfif"), "JPEG"),
     **{"tiff": "TIFF", "heif": "HEIF"},
 }
+# Endings of files that are read, but whose format no result has.
+READ_ONLY = ("bmp", "dib", "gif", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx")
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "HEIF": 65536}
 
 SNIFFED_BYTES = 512
@@ -94,22 +96,22 @@ def sniff(head: bytes, name: str) -> str:
     Raises UnreadableError when it is empty or no picture, UnsupportedError when it is of a format not read.
     """
     if not head:
-        raise UnreadableError(f"{name} is empty (0 bytes): take another copy of the picture.")
+        raise UnreadableError("is empty (0 bytes): take another copy of the picture.", name)
     if head.startswith(RAW_FILES) or _is_canon_raw(head):
-        raise UnsupportedError(raw_message(name))
+        raise UnsupportedError(raw_message(), name)
     known = _plain_format(head) or _container_format(head, name)
     if known:
         return known
     refused = next((title for signature, title in REFUSED if head.startswith(signature)), None)
     if refused or _looks_like_svg(head):
         title = refused or "SVG"
-        raise UnsupportedError(f"{name} is {title}, which is not read: export it as PNG, TIFF or JPEG.")
-    raise UnreadableError(f"{name} is not a picture{_guess(head)}: check where the file came from.")
+        raise UnsupportedError(f"is {title}, which is not read: export it as PNG, TIFF or JPEG.", name)
+    raise UnreadableError(f"is not a picture{_guess(head)}: check where the file came from.", name)
 
 
-def raw_message(name: str, kind: str = "") -> str:
-    """Why a camera's raw file is refused."""
-    return f"{name} is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
+def raw_message(kind: str = "") -> str:
+    """Why a camera's raw file is refused: what follows its name."""
+    return f"is a raw file{kind}, which must be developed first: export it as 16-bit TIFF or as JPEG."
 
 
 def _is_canon_raw(head: bytes) -> bool:
@@ -135,7 +137,7 @@ def _container_format(head: bytes, name: str) -> str | None:
         return "AVIF"
     if any(brand in HEIF_BRANDS for brand in brands):
         return "HEIF"
-    raise UnsupportedError(f"{name} is a film, not a picture.")
+    raise UnsupportedError("is a film, not a picture.", name)
 
 
 def _looks_like_svg(head: bytes) -> bool:
@@ -163,7 +165,7 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         opener = getattr(importlib.import_module(module), cls)
     except ImportError as error:
         raise UnsupportedError(
-            f'{name} is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".'
+            'is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".', name
         ) from error
     if format == "AVIF":
         _require_avif(name)
@@ -189,7 +191,7 @@ def _require_avif(name: str) -> None:
     from PIL import features
 
     if not features.check("avif"):
-        raise UnsupportedError(f"{name} is AVIF, which this Pillow cannot read: pip install -U pillow.")
+        raise UnsupportedError("is AVIF, which this Pillow cannot read: pip install -U pillow.", name)
 
 
 @contextlib.contextmanager
@@ -204,10 +206,10 @@ def decoding(name: str) -> Iterator[None]:
     except InputError:
         raise
     except MemoryError as error:
-        raise TooLargeError(f"{name} needs more memory than there is: shrink the picture first.") from error
+        raise TooLargeError("needs more memory than there is: shrink the picture first.", name) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UnreadableError(f"{name} is damaged or cut short ({reason}): take another copy.") from error
+        raise UnreadableError(f"is damaged or cut short ({reason}): take another copy.", name) from error
 
 
 @contextlib.contextmanager
@@ -239,7 +241,8 @@ def output_format(source_format: str, depth: int, has_alpha: bool, wanted: str |
         return source_format if fits else "PNG" if depth == 8 else "TIFF"
     format = NAMES.get(wanted.lower().lstrip("."))
     if format is None:
-        raise OptionError(f"{wanted!r} is not a format of a result: choose jpg, png, tif, webp, avif or heic.")
+        what = f"{wanted!r} is not" if wanted else "A name without a suffix does not say"
+        raise OptionError(f"{what} a format of a result: choose jpg, png, tif, webp, avif or heic.")
     if not _holds(format, depth, has_alpha):
         what = f"{depth}-bit pixels" if depth not in HOLDS[format][0] else "transparency"
         raise OutputError(f"{format} cannot hold the {what} of this picture: choose png or tif.")

@@ -13,14 +13,12 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL.JpegImagePlugin import JpegImageFile
 
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import UnsupportedError
 from vintage_colorizer.photo.formats import decoding, open_image
 from vintage_colorizer.photo.kinds import Decoded, Plain, decoded_image, left_aligned, scaled
 from vintage_colorizer.photo.metadata import XMP_UUID
-from vintage_colorizer.photo.writing import luma_table
 
 if TYPE_CHECKING:
     import av
@@ -63,16 +61,6 @@ class Jpeg(Plain):
             raise ValueError("more than half of the picture is missing")
         part = f"the last {missing} of its {height} rows are missing" if missing else "parts of it may be wrong"
         return replace(decoded, notes=[*decoded.notes, f"{fault}: {part}"])
-
-    def luma_table(self, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
-        image = self.image
-        if not isinstance(image, JpegImageFile) or image.mode not in ("L", "RGB"):
-            return None
-        ids = [layer[0] for layer in image.layer]
-        if image.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:  # no luma in it
-            return None
-        table = image.quantization.get(image.layer[0][3] if image.layer else 0)
-        return luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 def _with_blank_rows_noted(decoded: Decoded) -> Decoded:
@@ -160,18 +148,19 @@ class RareJpeg(Plain):
         return 8 if self.frame.bits <= 9 else 16  # 9: differences of 8-bit colors
 
     def decode(self) -> Decoded:
-        refusal = f"{self.name} is a JPEG of a rare kind ({self.frame}), which is not read: save it as TIFF or PNG."
+        text = f"is a JPEG of a rare kind ({self.frame}), which is not read: save it as TIFF or PNG."
+        refusal = UnsupportedError(text, self.name)
         try:
             frame = _jpeg_frame(self.data)
         except MemoryError:
             raise
         except Exception as error:  # not only FFmpegError: what it cannot do, it says in many ways
-            raise UnsupportedError(refusal) from error
+            raise refusal from error
         if frame is None or frame.format.name not in ("gray", "gray16le", "bgr24", "rgb24", "rgb48le"):
-            raise UnsupportedError(refusal)
+            raise refusal
         pixels: Pixels = frame.to_ndarray()
         if 8 * pixels.dtype.itemsize != self.depth or pixels.shape[:2] != self.size[::-1]:
-            raise UnsupportedError(refusal)
+            raise refusal
         if frame.format.name == "bgr24":
             pixels = np.ascontiguousarray(pixels[..., ::-1])
         return Decoded(scaled(pixels, left_aligned(self.frame.bits)) if self.depth == 16 else pixels)

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.photo import icc, tiff
@@ -27,6 +28,7 @@ from vintage_colorizer.photo.metadata import (
     transposed,
     xmp_packet,
 )
+from vintage_colorizer.photo.writing import luma_table
 
 if TYPE_CHECKING:
     pass
@@ -158,7 +160,7 @@ class Plain:
 
     @property
     def lossless(self) -> bool:
-        return True
+        return self.format != "WEBP"  # of one given as an image nobody knows
 
     @property
     def compressed(self) -> bool:
@@ -182,7 +184,14 @@ class Plain:
         return metadata_of(self.image, self.format)
 
     def luma_table(self, on_grid: bool, transposed: bool) -> tuple[int, ...] | None:
-        return None
+        image = self.image
+        if not isinstance(image, JpegImageFile) or image.mode not in ("L", "RGB"):
+            return None
+        ids = [layer[0] for layer in image.layer]
+        if image.info.get("adobe_transform") == 0 or ids == [*b"RGB"]:  # no luma in it
+            return None
+        table = image.quantization.get(image.layer[0][3] if image.layer else 0)
+        return luma_table(tuple(table), on_grid, transposed) if table else None
 
 
 def decoded_image(image: Image.Image) -> Decoded:

@@ -40,7 +40,7 @@ class Origin:
     def protect(self, target: Path) -> None:
         """Raise OutputExistsError if `target` is this very source."""
         if self.path is not None and os.path.exists(target) and target.samefile(self.path):
-            raise OutputExistsError(f"{target} is the source itself, which is never overwritten; choose another name.")
+            raise OutputExistsError("is the source itself, which is never overwritten; choose another name.", target)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Png(Plain):
         kind = HDR.get(self.spaces.get(b"cICP", b"")[1:2])
         if kind:
             raise UnsupportedError(
-                f"{self.name} is an HDR picture ({kind}), which is not read: export it as plain sRGB."
+                f"is an HDR picture ({kind}), which is not read: export it as plain sRGB.", self.name
             )
 
     @cached_property

@@ -166,7 +166,7 @@ def _file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[I
 def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
     status = file_status(path)
     if not stat.S_ISREG(status.st_mode):  # a pipe or device could block for ever
-        raise UnsupportedError(f"{name} is not a file but a folder, pipe, socket or device: name a picture.")
+        raise UnsupportedError("is not a file but a folder, pipe, socket or device: name a picture.", name)
     _check_bytes(status.st_size, name)
     with read_errors(name):
         return open(path, "rb")
@@ -174,19 +174,20 @@ def _regular_file(path: str | os.PathLike[str], name: str) -> IO[bytes]:
 
 def _check_bytes(size: int, name: str) -> None:
     if size > MAX_BYTES:
-        raise TooLargeError(f"{name} is over the limit of {MAX_BYTES >> 30} GiB for one picture.")
+        raise TooLargeError(f"is over the limit of {MAX_BYTES >> 30} GiB for one picture.", name)
 
 
 def _check_pixels(picture: Kind, max_megapixels: float) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
-        raise UnreadableError(f"{picture.name} is damaged (its size is {width} x {height}).")
+        raise UnreadableError(f"is damaged (its size is {width} x {height}).", picture.name)
     if max(width, height) > MAX_SIDE:
-        raise TooLargeError(f"{picture.name} is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.")
+        raise TooLargeError(f"is over {MAX_SIDE:,} pixels wide or high: cut it into pieces.", picture.name)
     if width * height > max_megapixels * 1e6:
         raise TooLargeError(
-            f"{picture.name} has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
-            " raise it with --max-megapixels."
+            f"has {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels:"
+            " raise it with --max-megapixels.",
+            picture.name,
         )
 
 

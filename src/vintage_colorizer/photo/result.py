@@ -15,7 +15,6 @@ from PIL import Image
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
-from vintage_colorizer.errors import OptionError
 from vintage_colorizer.networks.catalog import LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
@@ -104,9 +103,7 @@ class ColorizedPhoto:
         """
         target = Path(path)
         self.origin.protect(target)
-        if not (format := self.options.format or target.suffix):
-            raise OptionError(f"{target} does not say which format it is to have: add .jpg, .png or .tif to the name.")
-        self.write(target, format)
+        self.write(target, self.options.format or target.suffix)
         return target
 
     def write(self, target: Path | BinaryIO, format: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""TIFF where Pillow cannot help: which picture of the file is meant, deep pixels, and results.
+"""TIFF where Pillow cannot help: which picture of the file is meant, and deep pixels (results: `tiff_writing`).
 
 The first picture of a file may be a small copy of the one meant, so all directories are read first (by
 Pillow's directory class). Pillow has no 16-bit or float RGB; OpenCV decodes those pixels, and tifffile the
@@ -11,24 +11,21 @@ import contextlib
 import io
 import logging
 import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from vintage_colorizer.color import Pixels
-from vintage_colorizer.errors import OutputError, UnreadableError, UnsupportedError
+from vintage_colorizer.errors import UnreadableError, UnsupportedError
 from vintage_colorizer.photo.formats import decoding, quiet_pillow, raw_message
 from vintage_colorizer.photo.metadata import (
     EXIF_IFD,
     INCH,
     INCHES,
-    IPTC_RESOURCE,
     ORIENTATION,
     RESOLUTION_UNIT,
     X_RESOLUTION,
@@ -36,15 +33,11 @@ from vintage_colorizer.photo.metadata import (
     Metadata,
     as_bytes,
     pack_resources,
-    resources,
     sane_dpi,
     xmp_packet,
 )
 
-log = logging.getLogger("vintage_colorizer")
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of odd tags is not for the screen
-
-HEADER = b"II*\0\x08\0\0\0"  # little-endian, the directory right behind
 
 SUB_IFDS, GPS_IFD, INTEROP_IFD = 330, 0x8825, 0xA005
 XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
@@ -54,8 +47,6 @@ PREMULTIPLIED, PLAIN = 1, 2  # kinds of alpha
 RAW = (32803, 34892)  # photometric: a sensor's mosaic, and linear light of the sensor
 MAX_PAGES, MAX_SUB_IFDS = 1000, 32
 LEFT_OUT = "a further channel, which is not said to be transparency, was left out"
-STRIP_BYTES = 1 << 20
-MAX_FILE_BYTES = 2**32 - 2**20  # offsets are 32 bits; leaves a megabyte for the directory
 # Tags that describe how the source's pixels lie in its file; they are not carried to a result.
 STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, ORIENTATION, 277, 278, 279, 280, 281, 284),
@@ -90,9 +81,7 @@ def read_directories(file: IO[bytes], name: str) -> Directories:
         head = file.read(8)
         head += file.read(8) if 43 in head[2:4] else b""
         if head.startswith(b"MM\0+"):  # Pillow takes it for a TIFF of 32 bits
-            raise UnsupportedError(
-                f"{name} is a BigTIFF in big-endian order, which is not read: save it as plain TIFF."
-            )
+            raise UnsupportedError("is a BigTIFF in big-endian order, which is not read: save it as plain TIFF.", name)
         copies = []
         pages = _pages(file, head)
         for page in pages:
@@ -234,7 +223,7 @@ def layout(tags: Directories, name: str) -> Layout:
         samples = int(picture.get(277, 1))
         photometric = int(picture.get(262, 1))
         if photometric in RAW:
-            raise UnsupportedError(raw_message(name, " (DNG)" if tags.get(50706) else ""))
+            raise UnsupportedError(raw_message(" (DNG)" if tags.get(50706) else ""), name)
         extra_samples = max(0, samples - (3 if photometric == 2 else 1))
         extra = (*(_numbers(picture, 338, 0) if 338 in picture else ()), *[0] * extra_samples)
         orientation = tags.get(ORIENTATION, 1)
@@ -261,12 +250,12 @@ def unknown_to_pillow(name: str, what: Layout) -> Iterator[None]:
     except UnreadableError as error:
         cause = error.__cause__
         if "unknown raw mode" in str(cause) or isinstance(getattr(cause, "__cause__", None), KeyError):
-            raise UnsupportedError(_rare(name, what)) from error
+            raise _rare(name, what) from error
         raise
 
 
-def _rare(name: str, what: Layout) -> str:
-    return f"{name} is a TIFF of a rare kind ({what}): save it as plain 16-bit grey or RGB."
+def _rare(name: str, what: Layout) -> UnsupportedError:
+    return UnsupportedError(f"is a TIFF of a rare kind ({what}): save it as plain 16-bit grey or RGB.", name)
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
@@ -283,7 +272,7 @@ def read_deep(file: IO[bytes], tags: Directories, what: Layout, name: str) -> tu
     by_tifffile = _is_for_tifffile(what)
     by_opencv = _is_for_opencv(what) and not (by_tifffile and 0 in what.extra)  # of which it complains on the screen
     if not by_opencv and not by_tifffile:
-        raise UnsupportedError(_rare(name, what))
+        raise _rare(name, what)
     with decoding(name):
         file.seek(0)
         data = bytearray(file.read())
@@ -395,14 +384,14 @@ def _exif_of(file: IO[bytes], tags: ImageFileDirectory_v2) -> bytes:
         source.bigtiff = 43 in head
         source.load_from_fp(file, tags.offset)
         result = Image.Exif()
-        for tag, value in _tags_of(source):
+        for tag, value in tags_of(source):
             if tag not in STRUCTURE:
                 result[tag] = value
         return result.tobytes()[6:] if len(result) else b""
     return b"damaged"  # so that it is dropped with the note all broken EXIF gets
 
 
-def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
+def tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
     """Tag and value, sub-directories as dicts, text beyond ASCII as the bytes it was."""
     for tag in exif:
         if tag in (EXIF_IFD, GPS_IFD):
@@ -415,97 +404,3 @@ def _tags_of(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
 def _raw(value: Any) -> Any:
     is_foreign = isinstance(value, str) and not value.isascii()
     return value.encode("latin-1", "replace") if is_foreign else value
-
-
-def write(
-    file: IO[bytes], pixels: Pixels, alpha: Pixels | None, metadata: Metadata, icc: bytes, compress: bool
-) -> None:
-    """Write an RGB TIFF in strips: pixels H x W x 3 and alpha H x W (plain), uint8, uint16 or float32.
-
-    Compressed means deflate, integers with the horizontal predictor. `file` need not be seekable. Raises
-    OutputError when the file would pass 4 GB.
-    """
-    height, width = pixels.shape[:2]
-    samples = 3 if alpha is None else 4
-    row_bytes = width * samples * pixels.dtype.itemsize
-    if not compress and height * row_bytes > MAX_FILE_BYTES:
-        raise OutputError("The result would be over 4 GB, more than a TIFF holds: choose --format png.")
-    rows = max(1, STRIP_BYTES // row_bytes)
-    predict = compress and pixels.dtype != np.float32
-    strips: Iterable[bytes] = (_strip(pixels, alpha, top, rows, predict) for top in range(0, height, rows))
-    if compress:
-        packed = [zlib.compress(strip) for strip in strips]
-        sizes = [len(strip) for strip in packed]
-        strips = packed
-    else:
-        sizes = [min(rows, height - top) * row_bytes for top in range(0, height, rows)]
-    tags = _structure(pixels, samples, rows, sizes, predict, compress)
-    _describe(tags, metadata, icc)
-    file.write(HEADER + tags.tobytes(len(HEADER)))
-    for strip in strips:
-        file.write(strip)
-
-
-def _strip(pixels: Pixels, alpha: Pixels | None, top: int, rows: int, predict: bool) -> bytes:
-    part = pixels[top : top + rows]
-    if alpha is not None:
-        part = np.dstack([part, alpha[top : top + rows]])
-    if predict:
-        part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
-    return part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def _structure(
-    pixels: Pixels, samples: int, rows: int, sizes: list[int], predict: bool, compress: bool
-) -> ImageFileDirectory_v2:
-    tags = ImageFileDirectory_v2(HEADER)
-    tags[256], tags[257] = pixels.shape[1], pixels.shape[0]
-    tags[258] = (8 * pixels.dtype.itemsize,) * samples
-    tags[259] = DEFLATE if compress else UNCOMPRESSED
-    tags[262] = 2
-    # Pillow's directory adds its own length to these when it is serialized.
-    tags[273] = tuple(int(o) for o in np.cumsum([0, *sizes[:-1]]))
-    tags[277], tags[278], tags[279], tags[284] = samples, rows, tuple(sizes), 1
-    tags[317] = 2 if predict else 1
-    if samples == 4:
-        tags[338] = 2
-    tags[339] = (3 if pixels.dtype == np.float32 else 1,) * samples
-    tags.tagtype[273] = tags.tagtype[279] = 4  # LONG, whatever the values
-    return tags
-
-
-def _describe(tags: ImageFileDirectory_v2, metadata: Metadata, icc: bytes) -> None:
-    for tag, value in _descriptive(metadata.exif):
-        tags[tag] = value
-    if metadata.dpi:
-        numbers = [IFDRational(Fraction(d).limit_denominator(1000)) for d in metadata.dpi]
-        tags[X_RESOLUTION], tags[Y_RESOLUTION] = numbers
-        tags[RESOLUTION_UNIT] = INCH
-    for tag, data in (
-        (XMP, metadata.xmp),
-        (PHOTOSHOP, metadata.photoshop),
-        (IPTC, resources(metadata.photoshop).get(IPTC_RESOURCE, (b"", b""))[1]),
-        (ICC, icc),
-    ):
-        if data:
-            tags.tagtype[tag] = 1 if tag == XMP else 7
-            tags[tag] = data
-
-
-def _descriptive(exif: bytes) -> list[tuple[int, Any]]:
-    """The tags of an EXIF block fit for a TIFF; none when its sub-directories turn out damaged."""
-    if not exif:
-        return []
-    try:
-        with quiet_pillow():
-            block = Image.Exif()
-            block.load(b"Exif\0\0" + exif)
-            found = [(tag, value) for tag, value in _tags_of(block) if tag not in STRUCTURE]
-            trial = ImageFileDirectory_v2(HEADER)
-            for tag, value in found:
-                trial[tag] = value
-            trial.tobytes()
-            return found
-    except Exception:  # damaged, Pillow raises nearly anything
-        log.warning("The EXIF data is damaged and was left out.")
-        return []

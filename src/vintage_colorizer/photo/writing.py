@@ -61,9 +61,9 @@ def encode(
     metadata = replace(metadata, xmp=disclose(metadata.xmp, disclosure))
     profile = icc.srgb_profile()
     if format == "TIFF":
-        from vintage_colorizer.photo import tiff
+        from vintage_colorizer.photo import tiff_writing
 
-        tiff.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
+        tiff_writing.write(file, pixels, photo.alpha, metadata, profile, photo.compressed)
     elif format == "PNG":
         _write_png(file, pixels, photo.alpha, metadata, profile)
     elif format == "JPEG":

@@ -205,7 +205,8 @@ class Jobs:
             job.task.check()
             job.notes, job.state = result.notes, "done"
         except VintageColorizerError as error:
-            job.message = str(error).replace(str(job.source), job.name).replace(str(job.result), job.result_name)
+            names = {str(job.source): job.name, str(job.result): job.result_name}
+            job.message = str(error.about(names.get(error.subject or "", error.subject)))
             job.state = "failed"
         except BaseException as error:
             log.debug("%s", job.id, exc_info=error)

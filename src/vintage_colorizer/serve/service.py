@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from fastapi import APIRouter, Depends, Request
 
 from vintage_colorizer import errors
-from vintage_colorizer.archive.photos import room_for
+from vintage_colorizer.archive.photos import LargePhotos
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.options import PhotoOptions, PhotoSettings, ServeOptions
@@ -52,6 +52,7 @@ class Service:
         self.options = options
         self.colorizer = Colorizer(threads=1, device=options.device, max_megapixels=options.max_megapixels)
         self.colorizer.engine()
+        self._large = LargePhotos()
         self.desk = Desk(options.workers, options.queue, options.timeout)
 
     def photo_options(self, settings: PhotoSettings) -> PhotoOptions:
@@ -64,7 +65,7 @@ class Service:
 
         def read_and_work(file: BinaryIO, task: Task) -> Result:
             data = file.read()
-            with room_for(probe(data, max_megapixels=limit)):
+            with self._large.room_for(probe(data, max_megapixels=limit)):
                 task.check()
                 photo = read_photo(data, max_megapixels=limit)
                 task.check()

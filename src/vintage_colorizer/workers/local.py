@@ -1,14 +1,12 @@
-"""Who does the work: threads of this process, or processes of a Ray cluster, behind one interface.
-
-Tasks are streamed: a runner takes only a handful ahead of the work, whatever their number.
-"""
+"""Work in threads of this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 from vintage_colorizer.workers.base import Known, Result, Task, Work
+from vintage_colorizer.workers.stream import stream
 
 
 class LocalRunner:
@@ -22,30 +20,6 @@ class LocalRunner:
         self, tasks: Iterable[Task | Known[Result]], work: Work[Task, Result], crashed: Work[Task, Result]
     ) -> Iterator[Result]:
         """See `Runner.run`."""
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="photo")
-        running: set[Future[Result]] = set()
-        waiting = iter(tasks)
-        interrupted = False
-        try:
-            while True:
-                while len(running) < 2 * self.workers and (task := next(waiting, None)) is not None:
-                    if isinstance(task, Known):
-                        yield task.result
-                    else:
-                        running.add(pool.submit(work, task))
-                if not running:
-                    break
-                try:
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                except KeyboardInterrupt:
-                    if interrupted:
-                        raise
-                    interrupted, waiting = True, iter(())
-                    running = {future for future in running if not future.cancel()}
-                    continue
-                for future in finished:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        if interrupted:
-            raise KeyboardInterrupt
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool:
+            for _, future in stream(tasks, lambda task: pool.submit(work, task), lambda: self.workers):
+                yield future.result()

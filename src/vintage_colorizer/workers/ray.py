@@ -1,23 +1,22 @@
 """Work on a Ray cluster, or on a local one started for the occasion.
 
 Each worker is an actor that holds one copy of the work, and so one network. The process that asked hands tasks out:
-a worker has one under way and one at hand, so that what is read ahead is bounded by the number of workers. Ray Data
-was tried and left out: it retries a block whose process dies without end, so one bad file stops the archive.
+a worker has one under way and the next in its queue, so that what is read ahead is bounded by the number of workers.
+Ray Data was tried and left out: it retries a block whose process dies without end, so one bad file stops the archive.
 
-A worker that dies takes its tasks back to the line. Which of the two killed it cannot be known, so each is tried
-again alone; one that brings a worker down twice is given up. A machine that leaves the cluster is no fault of a task.
+An actor takes its tasks in order, so the first one it did not answer is held to have killed it. All are tried
+again; one that brings a worker down twice is given up. A machine that leaves the cluster is not held against a task.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
 import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, TimeoutError, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic
@@ -27,15 +26,16 @@ from ray.exceptions import RayError, RayTaskError
 
 from vintage_colorizer.errors import MissingError
 from vintage_colorizer.workers.base import Known, Result, Task, Work
+from vintage_colorizer.workers.stream import stream
 
 log = logging.getLogger("vintage_colorizer")
 
-AT_HAND = 2  # tasks of a worker: one under way, one waiting
+QUEUED = 2  # tasks of a worker: one under way and the next; with one alone it waits for 2 % of its time
 CRASHES = 2  # after which a task is given up
 FAILED_STARTS = 3  # of workers, before any has started, after which there is no use in going on
 PATIENCE = 5.0  # seconds between looks at the size of the cluster
 CONNECTING = 10.0  # seconds for a cluster to answer
-SETTLING = 60.0  # seconds for Ray to say what became of the tasks of a dead worker
+PAUSE = 0.1  # seconds between looks at workers that are starting
 # Threads inside each matrix product would only get in the way of the other workers, and change results.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
@@ -95,7 +95,7 @@ class _Worker:
 
 
 class RayRunner:
-    """Actors of the cluster that this process is connected to; see `runners.Runner`."""
+    """Actors of the cluster that this process is connected to; see `base.Runner`."""
 
     def __init__(self, workers: int | None, gpus: int = 0) -> None:
         """So many workers of one processor each, by default as many as there are processors (or GPUs)."""
@@ -108,179 +108,136 @@ class RayRunner:
             return self._wanted
         return max(1, int(ray.cluster_resources().get("GPU", 0)) // self._gpus if self._gpus else processors())
 
-    def hire(self, work: Any) -> Any:
-        """Start a worker; `work` was put into Ray's store."""
-        return ray.remote(_Worker).options(num_cpus=1, num_gpus=self._gpus).remote(work)
-
     def run(
         self, tasks: Iterable[Task | Known[Result]], work: Work[Task, Result], crashed: Work[Task, Result]
     ) -> Iterator[Result]:
         """See `Runner.run`."""
-        return _Run(self, tasks, work, crashed).results()
+        actors: _Actors[Task] = _Actors(ray.put(work), self._gpus, lambda: self.workers)
+        results = stream(
+            tasks, actors.submit, lambda: actors.limit, is_lost=actors.is_lost, look=actors.look, pause=PAUSE
+        )
+        try:
+            for task, future in results:
+                if is_death(future.exception()) and not isinstance(task, Known):
+                    yield crashed(task)
+                else:
+                    yield answer(future)
+        except GeneratorExit:
+            wait(actors.under_way)
+            raise
+        finally:
+            actors.stop()
 
 
 @dataclass(eq=False)
-class _Member(Generic[Task]):
+class _Actor:
     """A worker as seen from here."""
 
     handle: Any
-    node: str | None = None  # its machine, known when it has started
-    tasks: dict[Future[Any], Task] = field(default_factory=dict)
-    alone: bool = False  # its task may have crashed another worker
-    gone: bool = False
+    started: Future[str]  # its machine
+    tasks: deque[Future[Any]] = field(default_factory=deque)  # in the order it does them
+    killer: Future[Any] | None = None  # the one under way when it died
 
 
-class _Run(Generic[Task, Result]):
-    """One pass over a stream of tasks."""
+class _Actors(Generic[Task]):
+    """The workers of one run."""
 
-    def __init__(
-        self,
-        runner: RayRunner,
-        tasks: Iterable[Task | Known[Result]],
-        work: Work[Task, Result],
-        crashed: Work[Task, Result],
-    ) -> None:
-        """Nothing is begun yet."""
-        self._runner, self._tasks, self._work, self._crashed = runner, iter(tasks), work, crashed
-        self._members: list[_Member[Task]] = []
-        self._line: deque[Task] = deque()
-        self._suspects: deque[Task] = deque()  # each to be tried alone
+    def __init__(self, work: Any, gpus: int, wanted: Callable[[], int]) -> None:
+        """`work` was put into Ray's store; `wanted` says how many workers there should be now."""
+        self._work, self._gpus, self._wanted = work, gpus, wanted
+        self._starting: list[_Actor] = []
+        self._started: list[_Actor] = []
+        self._room: deque[_Actor] = deque()  # an actor once for each task that it can take
+        self._busy: dict[Future[Any], _Actor] = {}
         self._crashes: Counter[Task] = Counter()
-        self._room: deque[_Member[Task]] = deque()  # a member once for each task it could take
-        self._inbox: queue.SimpleQueue[tuple[_Member[Task], Future[Any]]] = queue.SimpleQueue()
-        self._shared_work: Any = None
-        self._hired = float("-inf")
         self._failed_starts = 0
+        self._counted = float("-inf")  # when the cluster was last looked at
 
     @property
-    def _under_way(self) -> bool:
-        return any(member.tasks for member in self._members)
+    def limit(self) -> int:
+        """Tasks that the workers which have started can hold."""
+        return len(self._room) + len(self._busy)
 
-    def results(self) -> Iterator[Result]:
-        """Yield results as they come."""
-        interrupted = False
-        try:
-            while True:
-                try:
-                    yield from self._top_up()
-                    if not (self._line or self._suspects or self._under_way):
-                        break
-                    self._hire()
-                    self._hand_out()
-                    yield from self._hear()
-                except KeyboardInterrupt:
-                    if interrupted:
-                        raise
-                    interrupted, self._tasks = True, iter(())
-                    self._line.clear()
-                    self._suspects.clear()
-        except GeneratorExit:
-            wait([future for member in self._members for future in member.tasks])
-            raise
-        finally:
-            for member in self._members:
-                ray.kill(member.handle)
-        if interrupted:
-            raise KeyboardInterrupt
+    @property
+    def under_way(self) -> list[Future[Any]]:
+        """What is not done yet."""
+        return list(self._busy)
 
-    def _top_up(self) -> Iterator[Result]:
-        """Take tasks into the line, a few for each worker; those with known results pass through."""
-        while len(self._line) < self._runner.workers and (task := next(self._tasks, None)) is not None:
-            if isinstance(task, Known):
-                yield task.result
-            else:
-                self._line.append(task)
-
-    def _hire(self) -> None:
-        """Start workers for the machines that are there now; the cluster may have grown."""
-        if time.monotonic() - self._hired < PATIENCE:
-            return
-        self._hired = time.monotonic()
-        if self._shared_work is None:
-            self._shared_work = ray.put(self._work)
-        for _ in range(self._runner.workers - len(self._members)):
-            member: _Member[Task] = _Member(self._runner.hire(self._shared_work))
-            self._members.append(member)
-            self._expect(member, member.handle.node.remote())
-
-    def _expect(self, member: _Member[Task], answer: Any) -> Future[Any]:
-        future: Future[Any] = answer.future()
-        future.add_done_callback(lambda done: self._inbox.put((member, done)))
+    def submit(self, task: Task) -> Future[Any]:
+        """Hand a task to a worker with room for it."""
+        actor = self._room.popleft()
+        future: Future[Any] = actor.handle.do.remote(task).future()
+        actor.tasks.append(future)
+        self._busy[future] = actor
         return future
 
-    def _hand_out(self) -> None:
-        """Give tasks to workers with room; while suspects wait, workers are left to run empty."""
-        while self._suspects and (idle := next((one for one in self._room if not one.tasks), None)):
-            self._room = deque(member for member in self._room if member is not idle)
-            idle.alone = True
-            self._give(idle, self._suspects.popleft())
-        while self._line and self._room and not self._suspects:
-            self._give(self._room.popleft(), self._line.popleft())
+    def is_lost(self, task: Task, future: Future[Any]) -> bool:
+        """Take a worker back; whether it died, and its task should be tried again."""
+        actor = self._busy.pop(future)
+        error = future.exception()
+        if not is_death(error):
+            actor.tasks.remove(future)
+            if actor.killer is None:
+                self._room.append(actor)
+            return False
+        log.debug("%s was lost with its worker", task, exc_info=error)
+        if actor.killer is None:
+            self._remove(actor)
+        self._crashes[task] += actor.killer is future and _is_alive(actor.started.result())
+        return self._crashes[task] < CRASHES
 
-    def _give(self, member: _Member[Task], task: Task) -> None:
-        member.tasks[self._expect(member, member.handle.do.remote(task))] = task
+    def _remove(self, actor: _Actor) -> None:
+        """Note what killed a worker; another takes its place."""
+        actor.killer = actor.tasks[0]
+        self._started.remove(actor)
+        self._room = deque(one for one in self._room if one is not actor)
+        self._counted = float("-inf")
 
-    def _hear(self) -> Iterator[Result]:
-        """Wait for an answer, and yield what it brings."""
-        try:
-            member, future = self._inbox.get(timeout=PATIENCE)
-        except queue.Empty:
-            self._recall()
-            return
-        if member.gone or (member.node is not None and future not in member.tasks):
-            return
-        if isinstance(error := future.exception(), RayError) and not isinstance(error, RayTaskError):
-            yield from self._bury(member, error)
-        elif member.node is None:
-            member.node = _answer(future)
-            self._room.extend([member] * AT_HAND)
-        else:
-            del member.tasks[future]
-            self._room.extend([member] * (AT_HAND if member.alone else 1))
-            member.alone = False
-            yield _answer(future)
+    def look(self) -> None:
+        """Put those to work that have started, and start more where the cluster has grown or a worker has died.
 
-    def _recall(self) -> None:
-        """Put answers that an interrupt made us miss into the inbox again."""
-        for member in self._members:
-            for future in filter(Future.done, member.tasks):
-                self._inbox.put((member, future))
-
-    def _bury(self, member: _Member[Task], error: RayError) -> Iterator[Result]:
-        """A worker died: yield the results it left, and see to the tasks it did not finish."""
-        member.gone = True
-        self._members.remove(member)
-        self._room = deque(one for one in self._room if one is not member)
-        self._hired = float("-inf")  # another takes its place
-        if member.node is None:
-            self._count_failed_start(error)
-        by_task = member.node is not None and _is_alive(member.node)
-        for future, task in member.tasks.items():
-            try:
-                yield _answer(future)
-                continue
-            except (RayError, TimeoutError):
-                log.debug("%s was lost with its worker", task, exc_info=True)
-            self._crashes[task] += by_task
-            if self._crashes[task] >= CRASHES:
-                yield self._crashed(task)
+        Raises:
+            MissingError: none ever starts.
+        """
+        for actor in [one for one in self._starting if one.started.done()]:
+            self._starting.remove(actor)
+            if error := actor.started.exception():
+                self._count_failed_start(error)
             else:
-                (self._suspects if by_task else self._line).appendleft(task)
+                self._started.append(actor)
+                self._room.appendleft(actor)  # before those that have a task
+                self._room.extend([actor] * (QUEUED - 1))
+        if time.monotonic() - self._counted < PATIENCE:
+            return
+        self._counted = time.monotonic()
+        for _ in range(self._wanted() - len(self._started) - len(self._starting)):
+            handle = ray.remote(_Worker).options(num_cpus=1, num_gpus=self._gpus).remote(self._work)
+            self._starting.append(_Actor(handle, handle.node.remote().future()))
 
-    def _count_failed_start(self, error: RayError) -> None:
-        """MissingError if no worker ever starts."""
+    def _count_failed_start(self, error: BaseException) -> None:
         self._failed_starts += 1
-        if self._failed_starts >= FAILED_STARTS and not any(member.node for member in self._members):
+        self._counted = float("-inf")
+        if self._failed_starts >= FAILED_STARTS and not self._started:
             reason = str(error).strip().splitlines()[-1].strip()
             raise MissingError(
                 f"No worker starts on the cluster ({reason}); install the same vintage-colorizer on all its machines."
             ) from error
 
+    def stop(self) -> None:
+        """End all workers, whatever they do."""
+        for actor in (*self._starting, *self._started):
+            ray.kill(actor.handle)
 
-def _answer(future: Future[Any]) -> Any:
+
+def is_death(error: BaseException | None) -> bool:
+    """Whether an error is not of the work but of the process that did it."""
+    return isinstance(error, RayError) and not isinstance(error, RayTaskError)
+
+
+def answer(future: Future[Any]) -> Any:
     """What a worker answered; raises what its work raised."""
     try:
-        return future.result(timeout=SETTLING)
+        return future.result()
     except RayTaskError as error:
         raise error.cause from error
 

@@ -2,6 +2,7 @@
 // The photos: each with its own settings, shown as a preview that answers at once, saved at full quality.
 
 import { ask, calm, capitalized, complain, download, find, isAbort, query, say, Told } from "./api.js";
+import { drawingOn, pixelsOf } from "./canvas.js";
 import { Preview } from "./merge.js";
 import { distinct, zip } from "./zip.js";
 
@@ -330,25 +331,6 @@ async function load(item) {
 }
 
 const TYPE = { "Content-Type": "application/octet-stream" };
-
-/** @param {string} address */
-async function pixelsOf(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  const context = drawingOn(canvas, { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, image.width, image.height);
-}
-
-/**
- * @param {HTMLCanvasElement | OffscreenCanvas} canvas
- * @param {CanvasRenderingContext2DSettings} [settings]
- */
-function drawingOn(canvas, settings) {
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
-}
 
 /** @param {Item} item */
 function drawThumb(item) {
