@@ -34,6 +34,7 @@ from vintage_colorizer.workers.ray import CRASHES, answer, is_death, processors
 from vintage_colorizer.workers.stream import stream
 
 HEARTBEAT = 0.5  # seconds between looks at how far films are
+PAUSE = 0.01  # seconds for an answer that is there to be noted
 DEFAULT_THREADS = 1  # of a segment: many side by side are faster than few with many threads
 
 
@@ -170,9 +171,14 @@ def _finish_all(
         crashes[task] += is_death(error) and not isinstance(error, (NodeDiedError, LocalRayletDiedError))
         return is_death(error) and crashes[task] < CRASHES
 
+    def wait_for_any() -> None:
+        if references:  # a task that waits in Ray gives its processor back, to the segments it waits for
+            ray.wait(list(references.values()), timeout=HEARTBEAT)
+        look()
+
     try:
         for task, future in stream(
-            tasks, submit, lambda: limit, is_lost=is_lost, look=look, pause=HEARTBEAT, patient=False
+            tasks, submit, lambda: limit, is_lost=is_lost, look=wait_for_any, pause=PAUSE, patient=False
         ):
             yield task, future.exception() if is_death(future.exception()) else answer(future)
     finally:
