@@ -28,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from vintage_colorizer.clock import Clock
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.film.job import FilmResult
@@ -82,7 +83,7 @@ class Job:
     task: Task = field(default_factory=Task)
     state: State = "waiting"
     progress: Progress | None = None
-    stage_start: tuple[float, int] = (0.0, 0)  # when the present stage began, and at which frame
+    clock: Clock = field(default_factory=Clock)
     message: str = ""
     notes: tuple[str, ...] = ()
     ended: float | None = None
@@ -105,17 +106,16 @@ class Job:
     def note(self, now: Progress) -> None:
         """Take in how far it is; stops the work if nobody wants it any more."""
         self.task.check()
-        if self.progress is None or now.stage != self.progress.stage:
-            self.stage_start = time.monotonic(), now.done
+        self.clock.note(now.done, now.total, now.stage)
         self.progress = now
 
     def seconds_left(self) -> float | None:
         """How long coloring will take, as far as can be told; the look through the film before says nothing of it."""
         now = self.progress
-        start, first = self.stage_start
-        if self.state != "coloring" or now is None or now.stage != "coloring" or not now.total or now.done <= first:
+        left = self.clock.seconds_left
+        if self.state != "coloring" or now is None or now.stage != "coloring" or left is None:
             return None
-        return round((now.total - now.done) * (time.monotonic() - start) / (now.done - first), 1)
+        return round(left, 1)
 
     def seen(self) -> Seen:
         """What its owner is told."""

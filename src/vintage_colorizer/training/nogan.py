@@ -37,7 +37,7 @@ from vintage_colorizer.training.judging import Judge
 from vintage_colorizer.training.launch import launch
 from vintage_colorizer.training.lessons import Lessons
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
-from vintage_colorizer.training.runs import Clock, Interrupt, Run
+from vintage_colorizer.training.runs import Interrupt, Progress, Run
 from vintage_colorizer.training.schedule import Stage, next_turn, one_cycle, plan, set_rates, spread_rates
 from vintage_colorizer.training.state import State
 
@@ -106,7 +106,7 @@ class NoGan:
         optimizer = self.state.optimizer("generator", self.generator.groups(), (0.9, 0.99))
         generator = self.fabric.setup_module(self.generator)
         average = self.state.averaged()
-        clock = self._clock(stage, order)
+        progress = self._progress(stage, order)
         for pair in self.feed.pairs(order, how.size, self.state.step):
             self._begin_step(learns=self.generator)
             factor, momentum = one_cycle(self.state.step, len(order), how.rise, how.constant)
@@ -115,7 +115,7 @@ class NoGan:
             self._descend(loss, optimizer)
             if average is not None:
                 average.follow(self.generator.network)
-            self._end_step(clock, order, {"loss": loss, "rate": rates[-1] * factor})
+            self._end_step(progress, order, {"loss": loss, "rate": rates[-1] * factor})
             if self.state.step % self.recipe.run.judge_every == 0:
                 self.judge.report_average(stage.name, how.size)
         if average is not None:
@@ -147,7 +147,7 @@ class NoGan:
         self.critic.requires_grad_(True)
         optimizer = self.state.optimizer("critic", [list(self.critic.parameters())], (0.9, 0.99))
         critic = self.fabric.setup_module(self.critic)
-        clock, first = self._clock(stage, fakes), self.state.step
+        progress, first = self._progress(stage, fakes), self.state.step
         shown = zip(
             self.feed.views(painted, fakes, how.size, first, lambda photos: photos),
             self.feed.views(self.feed.source, reals, how.size, first, self.generator.attainable),
@@ -159,7 +159,7 @@ class NoGan:
             set_rates(optimizer, [how.rate * factor], momentum)
             loss, right = self.lessons.opinion(critic, real, fake)
             self._descend(loss, optimizer)
-            self._end_step(clock, fakes, {"loss": loss, "right": right, "rate": how.rate * factor})
+            self._end_step(progress, fakes, {"loss": loss, "right": right, "rate": how.rate * factor})
 
     def gan(self, stage: Stage) -> None:
         """Generator and critic in turns, measured all the while; ends with the best generator seen."""
@@ -173,7 +173,7 @@ class NoGan:
         set_rates(for_critic, [how.rate * how.critic_factor], 0.0)
         generator, critic = (self.fabric.setup_module(network) for network in (self.generator, self.critic))
         every = max(1, round(self.recipe.inflection.every * len(self.feed.train) / order.batch))
-        clock = self._clock(stage, order)
+        progress = self._progress(stage, order)
         if not self.state.watch.history:
             self.judge.measure(stage.name, how.size)
         for pair in self.feed.pairs(order, how.size, self.state.step):
@@ -184,7 +184,7 @@ class NoGan:
             )
             if (self.state.step + 1) % every == 0:
                 self.judge.measure(stage.name, how.size)  # before the step ends, so that its checkpoint holds it
-            self._end_step(clock, order, figures)
+            self._end_step(progress, order, figures)
             if self.recipe.inflection.stop and self.state.watch.turned():
                 break
         self.judge.keep_best(stage.name, how.size, every * order.batch / len(self.feed.train))
@@ -228,14 +228,14 @@ class NoGan:
         self.fabric.backward(loss)
         optimizer.step()
 
-    def _end_step(self, clock: Clock, order: Order, figures: dict[str, Any]) -> None:
+    def _end_step(self, progress: Progress, order: Order, figures: dict[str, Any]) -> None:
         """Report, and save, every so often."""
         state = self.state
-        if clock.due(state.step):
+        if progress.due(state.step):
             numbers = {name: self._everywhere(value) for name, value in figures.items()}
             if self.fabric.is_global_zero:
-                clock.tell(state.step, order.batch, numbers)
-            self.run.record(clock.name, state.step + 1, numbers)
+                progress.tell(state.step, order.batch, numbers)
+            self.run.record(progress.name, state.step + 1, numbers)
         state.step += 1
         if state.step % self.recipe.run.checkpoint_every == 0 or self.interrupt.asked:
             state.save()
@@ -247,8 +247,8 @@ class NoGan:
         here = torch.as_tensor(figure, dtype=torch.float32, device=self.fabric.device).detach()
         return float(self.fabric.all_reduce(here, reduce_op="mean"))
 
-    def _clock(self, stage: Stage, order: Order) -> Clock:
-        return Clock(stage.name, self.state.step, len(order), self.recipe.run.log_every)
+    def _progress(self, stage: Stage, order: Order) -> Progress:
+        return Progress(stage.name, self.state.step, len(order), self.recipe.run.log_every)
 
     def _order(self, numbers: Any, epochs: float, batch: int) -> Order:
         return make_order(numbers, epochs, batch, self.recipe.run.seed, self.state.stage)

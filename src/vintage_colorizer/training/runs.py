@@ -17,7 +17,6 @@ import json
 import logging
 import signal
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vintage_colorizer.clock import Clock
 from vintage_colorizer.errors import InputError, OptionError, OutputError, OutputExistsError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.training.recipe import Recipe, dump_recipe, load_recipe
@@ -110,13 +110,14 @@ class Run:
         return self.board
 
 
-class Clock:
+class Progress:
     """Says how far a stage is and how long it will take, every `every` steps."""
 
     def __init__(self, name: str, first: int, steps: int, every: int) -> None:
-        """Start the clock of stage `name` at step `first` of `steps`."""
-        self.name, self.first, self.steps, self.every = name, first, steps, every
-        self.begun = time.monotonic()
+        """Begin stage `name` at step `first` of `steps`."""
+        self.name, self.steps, self.every = name, steps, every
+        self.clock = Clock()
+        self.clock.note(first, steps)
 
     def due(self, step: int) -> bool:
         """True if `step`, counted from 0, is to be reported."""
@@ -124,14 +125,10 @@ class Clock:
 
     def tell(self, step: int, batch: int, figures: Mapping[str, float]) -> None:
         """Report `step` to the log."""
-        done, seconds = step + 1 - self.first, time.monotonic() - self.begun
-        left = seconds / done * (self.steps - step - 1)
+        self.clock.note(step + 1, self.steps)
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        pace = done * batch / max(seconds, 1e-9)
-        log.info(
-            "%s: step %d of %d, %s, %.0f photos/s, %s left",
-            *(self.name, step + 1, self.steps, numbers, pace, time.strftime("%H:%M:%S", time.gmtime(left))),
-        )
+        rate = "" if self.clock.rate is None else f", {self.clock.rate * batch:.0f} photos/s{self.clock.left()}"
+        log.info("%s: step %d of %d, %s%s", self.name, step + 1, self.steps, numbers, rate)
 
 
 class Interrupt:
