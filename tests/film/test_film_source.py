@@ -317,7 +317,7 @@ def test_a_film_that_never_looks_as_it_did_fails(tmp_path: Path) -> None:
         lumas(FrameReader(found, 1), 25, 30)
     assert len(lumas(FrameReader(replace(found, damaged=True), 1), 25, 30)) == 5
     make_film(tmp_path / "in.mkv", **{**settings, "frames": 20})
-    with pytest.raises(UnreadableError, match=r"in\.mkv: frame 25 was lost"):
+    with pytest.raises(UnreadableError, match=r"in\.mkv has a frame \(25\) that was lost"):
         lumas(FrameReader(found, 1), 25, 30)
 
 

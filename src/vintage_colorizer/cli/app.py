@@ -39,12 +39,14 @@ COMMON = {
 }
 
 
-def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Command], Command]:
+def takes(
+    *groups: type[BaseOptions], environment: bool = False, level: int = logging.INFO
+) -> Callable[[Command], Command]:
     """Give a command --quiet and --debug, and one option for each field of the groups.
 
     It receives the validated groups in their place, and `quiet` if it has such a parameter. An error becomes one
-    sentence and an exit code, or with --debug a traceback. With `environment`, an option not given is looked for in
-    the environment variable VINTAGE_COLORIZER_NAME.
+    sentence and an exit code, or with --debug a traceback; `level` is that of the log without either. With
+    `environment`, an option not given is looked for in the environment variable VINTAGE_COLORIZER_NAME.
     """
 
     def decorate(command: Command) -> Command:
@@ -52,8 +54,8 @@ def takes(*groups: type[BaseOptions], environment: bool = False) -> Callable[[Co
         asks_for_quiet = any(one.name == "quiet" for one in own)
 
         def run(*, quiet: bool, debug: bool, **values: Any) -> None:
-            level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-            logging.getLogger("vintage_colorizer").setLevel(level)
+            chosen = logging.DEBUG if debug else logging.WARNING if quiet else level
+            logging.getLogger("vintage_colorizer").setLevel(chosen)
             try:
                 built = [group.of(**_given(values, group)) for group in groups]
                 command(*built, **values, **({"quiet": quiet} if asks_for_quiet else {}))
@@ -186,7 +188,7 @@ def film(
 
 
 @app.command()
-@takes(ServeOptions, environment=True)
+@takes(ServeOptions, environment=True, level=logging.WARNING)
 def serve(options: ServeOptions, *, quiet: bool) -> None:
     """Serve the web page and the HTTP API on this machine."""
     try:

@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic
 
 import ray
@@ -30,7 +30,6 @@ from vintage_colorizer.workers.stream import stream
 
 log = logging.getLogger("vintage_colorizer")
 
-QUEUED = 2  # tasks of a worker: one under way and the next; with one alone it waits for 2 % of its time
 CRASHES = 2  # after which a task is given up
 FAILED_STARTS = 3  # of workers, before any has started, after which there is no use in going on
 PATIENCE = 5.0  # seconds between looks at the size of the cluster
@@ -135,8 +134,6 @@ class _Actor:
 
     handle: Any
     started: Future[str]  # its machine
-    tasks: deque[Future[Any]] = field(default_factory=deque)  # in the order it does them
-    killer: Future[Any] | None = None  # the one under way when it died
 
 
 class _Actors(Generic[Task]):
@@ -147,7 +144,7 @@ class _Actors(Generic[Task]):
         self._work, self._gpus, self._wanted = work, gpus, wanted
         self._starting: list[_Actor] = []
         self._started: list[_Actor] = []
-        self._room: deque[_Actor] = deque()  # an actor once for each task that it can take
+        self._free: deque[_Actor] = deque()
         self._busy: dict[Future[Any], _Actor] = {}
         self._crashes: Counter[Task] = Counter()
         self._failed_starts = 0
@@ -155,8 +152,8 @@ class _Actors(Generic[Task]):
 
     @property
     def limit(self) -> int:
-        """Tasks that the workers which have started can hold."""
-        return len(self._room) + len(self._busy)
+        """Tasks that the workers which have started can hold: one each, so that it is known which one killed it."""
+        return len(self._free) + len(self._busy)
 
     @property
     def under_way(self) -> list[Future[Any]]:
@@ -164,10 +161,9 @@ class _Actors(Generic[Task]):
         return list(self._busy)
 
     def submit(self, task: Task) -> Future[Any]:
-        """Hand a task to a worker with room for it."""
-        actor = self._room.popleft()
+        """Hand a task to a worker that has none."""
+        actor = self._free.popleft()
         future: Future[Any] = actor.handle.do.remote(task).future()
-        actor.tasks.append(future)
         self._busy[future] = actor
         return future
 
@@ -176,22 +172,13 @@ class _Actors(Generic[Task]):
         actor = self._busy.pop(future)
         error = future.exception()
         if not is_death(error):
-            actor.tasks.remove(future)
-            if actor.killer is None:
-                self._room.append(actor)
+            self._free.append(actor)
             return False
         log.debug("%s was lost with its worker", task, exc_info=error)
-        if actor.killer is None:
-            self._remove(actor)
-        self._crashes[task] += actor.killer is future and _is_alive(actor.started.result())
-        return self._crashes[task] < CRASHES
-
-    def _remove(self, actor: _Actor) -> None:
-        """Note what killed a worker; another takes its place."""
-        actor.killer = actor.tasks[0]
         self._started.remove(actor)
-        self._room = deque(one for one in self._room if one is not actor)
-        self._counted = float("-inf")
+        self._counted = float("-inf")  # another takes its place
+        self._crashes[task] += _is_alive(actor.started.result())
+        return self._crashes[task] < CRASHES
 
     def look(self) -> None:
         """Put those to work that have started, and start more where the cluster has grown or a worker has died.
@@ -205,8 +192,7 @@ class _Actors(Generic[Task]):
                 self._count_failed_start(error)
             else:
                 self._started.append(actor)
-                self._room.appendleft(actor)  # before those that have a task
-                self._room.extend([actor] * (QUEUED - 1))
+                self._free.append(actor)
         if time.monotonic() - self._counted < PATIENCE:
             return
         self._counted = time.monotonic()
