@@ -303,6 +303,7 @@ def test_items_are_taken_only_as_they_are_needed() -> None:
     outcomes.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_names_of_a_huge_folder_are_streamed(tmp_path: Path) -> None:
     for folder in range(20):
         (tmp_path / str(folder)).mkdir()

@@ -106,6 +106,7 @@ def test_what_the_page_shows_is_what_is_saved(colorizer: Colorizer, tmp_path: Pa
     assert np.abs(exact.astype(int) - merged.pictures[1]).max() <= 1
 
 
+@pytest.mark.long
 def test_large_maps_are_made_small(colorizer: Colorizer, tmp_path: Path, grey: NDArray[np.uint8]) -> None:
     merged = Merged(colorizer, np.tile(grey, (2, 3)), tmp_path, render_factor=64)
     maps = merged.answer.maps

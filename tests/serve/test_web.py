@@ -401,6 +401,7 @@ def test_the_focus_stays_where_it_was_and_what_happens_is_said(page: Any, pictur
     assert one(page, "#saturation").get_attribute("aria-valuetext") == "105 %"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
 def test_nothing_sticks_out(
     folder: Path, server: Running, pictures: list[Path], width: int, height: int, request: pytest.FixtureRequest

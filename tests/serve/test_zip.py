@@ -21,6 +21,7 @@ def test_files_come_back_with_names_that_differ(tmp_path: Path) -> None:
         assert {one.extract_version for one in archive.infolist()} == {20}  # old programs can open it
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [65_534, 65_535, 65_540])
 def test_many_files_are_all_there(tmp_path: Path, count: int) -> None:
     files = [(f"{i}", "") for i in range(count)]
