@@ -61,6 +61,7 @@ def test(arguments: list[str]) -> int:
     }
     if not chosen:  # all tests: what they reach is measured
         checks |= {
+            "coverage erase": ["coverage", "erase"],  # of processes that were killed in an earlier run
             "pytest": ["coverage", "run", "-m", *checks["pytest"]],
             "coverage combine": ["coverage", "combine", "--quiet"],
             "coverage": ["coverage", "report"],

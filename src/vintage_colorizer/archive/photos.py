@@ -287,7 +287,7 @@ def run(
         work: what is done with an item; see `Runner.run`.
         runner: who does it.
         job: whether to stop early.
-        journal: knows what earlier runs did, and notes the beginning and the end of the work on each item.
+        journal: knows what earlier runs did, and notes how the work on each item ended.
 
     Raises:
         KeyboardInterrupt: after the outcomes of what was under way; at once when interrupted again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field, replace
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from PIL import Image
@@ -29,10 +29,6 @@ from vintage_colorizer.photo.metadata import (
     xmp_packet,
 )
 from vintage_colorizer.photo.writing import luma_table
-
-if TYPE_CHECKING:
-    pass
-
 
 # What Pillow's modes become before they are arrays; the second where the picture has transparent parts.
 MODES = {

@@ -39,7 +39,7 @@ class PatientProtocol(H11Protocol):
         waits = self.cycle is None or self.cycle.response_complete
         if not waits:
             self._stop_clock()
-        elif waits and self._deadline is None:
+        elif self._deadline is None:
             self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:

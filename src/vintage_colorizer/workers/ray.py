@@ -1,11 +1,10 @@
 """Work on a Ray cluster, or on a local one started for the occasion.
 
-Each worker is an actor that holds one copy of the work, and so one network. The process that asked hands tasks out:
-a worker has one under way and the next in its queue, so that what is read ahead is bounded by the number of workers.
-Ray Data was tried and left out: it retries a block whose process dies without end, so one bad file stops the archive.
-
-An actor takes its tasks in order, so the first one it did not answer is held to have killed it. All are tried
-again; one that brings a worker down twice is given up. A machine that leaves the cluster is not held against a task.
+Each worker is an actor that holds one copy of the work, and so one network. The process that asked hands tasks out, one
+to a worker at a time: what is read ahead is bounded by the number of workers, and it is known which task a worker died
+of. That one is tried again, and given up when it brings a second worker down; a machine that leaves the cluster is not
+held against it. Ray Data was tried and left out: it retries a block whose process dies without end, so one bad file
+stops the archive.
 """
 
 from __future__ import annotations
