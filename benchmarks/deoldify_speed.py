@@ -8,7 +8,7 @@ with everything in it; seconds are those of the network, the best of the rounds,
     python benchmarks/deoldify_speed.py [--looks artistic stable] [--factors 10 21 35] [--rounds 2]
 
 Each measurement is printed on standard error when it is made, the comparison of a render factor on standard output. The
-networks are exported once, in about three minutes a look, and kept in the user's cache until the code that makes them changes.
+networks are exported once, in about three minutes a look, and kept in the user's cache until their code changes.
 
 "onnx plain" is the folded network as it is, "onnx" what `weights import` writes: its large convolutions in tiles. A
 mode's picture is compared with the original's after both got the photo's luma: the share of pixels within one level.
