@@ -50,29 +50,35 @@ def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
     if not shutil.which("chromedriver"):
         print("The tests of the page are skipped: install Chromium and its chromedriver for them.", file=sys.stderr)
-    selection = ["-m", ""] if "--full" in arguments else ["-m", "not slow"]
     chosen = [argument for argument in arguments if argument != "--full"]
-    checks = {
-        "ruff check": ["ruff", "check"],
-        "ruff format": ["ruff", "format", "--check"],
-        "mypy": ["mypy"],
-        "import-linter": ["lint-imports"],
-        "pytest": ["pytest", *selection, *chosen],
-    }
-    if not chosen:  # all tests: what they reach is measured
-        checks |= {
-            "coverage erase": ["coverage", "erase"],  # of processes that were killed in an earlier run
-            "pytest": ["coverage", "run", "-m", *checks["pytest"]],
-            "coverage combine": ["coverage", "combine", "--quiet"],
-            "coverage": ["coverage", "report"],
-            **page_checks(),
-            "mkdocs": ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(VENV / "site")],
-        }
+    checks = checks_of("" if "--full" in arguments else "not slow", chosen)
     codes = {name: run(PROGRAMS / check[0], *check[1:]) for name, check in checks.items()}
     failed = [name for name, code in codes.items() if code]
     if failed:
         print(f"Failed: {', '.join(failed)}.", file=sys.stderr)
     return codes[failed[0]] if failed else 0
+
+
+def checks_of(marks: str, chosen: list[str]) -> dict[str, list[str]]:
+    """Every check by its name, in the order in which they run; with no test chosen, what all tests reach is measured."""
+    static = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "import-linter": ["lint-imports"],
+    }
+    tests = ["pytest", "-m", marks, *chosen]
+    if chosen:
+        return {**static, "pytest": tests}
+    return {
+        **static,
+        "coverage erase": ["coverage", "erase"],  # of processes that were killed in an earlier run
+        "pytest": ["coverage", "run", "-m", *tests],
+        "coverage combine": ["coverage", "combine", "--quiet"],
+        "coverage": ["coverage", "report"],
+        **page_checks(),
+        "mkdocs": ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(VENV / "site")],
+    }
 
 
 def page_checks() -> dict[str, list[str]]:
