@@ -60,7 +60,7 @@ def test(arguments: list[str]) -> int:
 
 
 def checks_of(marks: str, chosen: list[str]) -> dict[str, list[str]]:
-    """Every check by its name, in the order in which they run; with no test chosen, what all tests reach is measured."""
+    """Every check by its name, in order; with no test chosen, what all tests reach is measured too."""
     static = {
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],

@@ -24,7 +24,8 @@ def demo_picture() -> Image.Image:
 def landscape() -> Image.Image:
     """Draw mountains, woods and a meadow under a cloudy sky; the same each time."""
     random = np.random.default_rng(SEED)
-    picture = Image.fromarray(_levels(_distance(random)))
+    levels = 255 * _distance(random).clip(0, 1)
+    picture = Image.fromarray(levels.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     for _ in range(900):
         foot = random.uniform(0.56, 0.68)
@@ -63,10 +64,6 @@ def _blade(draw: ImageDraw.ImageDraw, random: np.random.Generator, foot: float) 
     length = (4 + 90 * (foot - 0.62)) * random.uniform(0.5, 1.2)
     tip = (x + length * random.normal(0, 0.3), y - length)
     draw.line([(x, y), tip], fill=int(random.normal(125, 28)), width=1 + int(4 * max(0, foot - 0.8)))
-
-
-def _levels(plane: Plane) -> NDArray[np.uint8]:
-    return (255 * plane.clip(0, 1)).astype(np.uint8)
 
 
 def _noise(height: int, width: int, octaves: int, random: np.random.Generator, stretch: float = 1) -> Plane:

@@ -357,7 +357,8 @@ class FrameReader:
         """Frames from one near `start` at which decoding can begin; none if there is no way."""
         time = self._times[start]
         with open_film(self._path) as container:
-            stream = self._prepare(container)
+            stream = film_stream(container, self._path)
+            prepare_decoder(stream, self._threads)
             if start == 0:
                 yield from enumerate(decode(container, stream, Losses()))
                 return
@@ -375,11 +376,6 @@ class FrameReader:
                 if not begun or index is None:
                     return
                 yield index, frame
-
-    def _prepare(self, container: InputContainer) -> VideoStream:
-        stream = film_stream(container, self._path)
-        prepare_decoder(stream, self._threads)
-        return stream
 
 
 def _prime(container: InputContainer, stream: VideoStream) -> None:

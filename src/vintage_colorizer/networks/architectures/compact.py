@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,11 +83,6 @@ class EvenConv2d(nn.Conv2d):
         return functional.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
 
 
-def _channels(encoder: Any) -> list[int]:
-    widths: list[int] = encoder.feature_info.channels()
-    return widths
-
-
 def _fixed_padding(encoder: nn.Module) -> nn.Module:
     from timm.layers.conv2d_same import Conv2dSame
 
@@ -124,8 +118,9 @@ class Compact(nn.Module):
         super().__init__()
         import timm
 
-        self.encoder = _fixed_padding(timm.create_model(encoder, features_only=True))
-        *skips, deepest = _channels(self.encoder)
+        features: Any = timm.create_model(encoder, features_only=True)
+        *skips, deepest = features.feature_info.channels()
+        self.encoder = _fixed_padding(features)
         self.bottom = nn.Sequential(*_unit(deepest, 1), Attention(deepest))
         self.steps = nn.ModuleList(
             Step(deep, skip, width)
