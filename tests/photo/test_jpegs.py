@@ -186,3 +186,23 @@ def test_profile_and_xmp_of_a_jpeg_2000_are_found() -> None:
     assert np.abs(photo.pixels.astype(int) - expected.pixels).max() <= 1
     assert photo.metadata.xmp == xmp
     assert io.BytesIO(written(photo)).read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_whole_jpeg_gives_pillows_pixels_without_a_note(mode: str, progressive: bool) -> None:
+    image = Image.fromarray(bad_files.rgb()).resize((203, 151)).convert(mode)
+    data = bad_files.encoded(np.asarray(image), "JPEG", quality=85, progressive=progressive)
+    photo = read_photo(data)
+    np.testing.assert_array_equal(photo.pixels, np.asarray(Image.open(io.BytesIO(data))))
+    assert photo.notes == ()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_damaged_in_the_middle_is_colored_with_a_note(mode: str) -> None:
+    image = Image.fromarray(bad_files.rgb()).resize((203, 151)).convert(mode)
+    data = bytearray(bad_files.encoded(np.asarray(image), "JPEG", quality=85))
+    data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)  # a part of a disk that could not be read
+    photo = read_photo(bytes(data))
+    assert photo.pixels.shape[:2] == (151, 203)
+    assert any("damaged" in note for note in photo.notes)

@@ -48,6 +48,13 @@ def test_unsupported_formats_are_named(name: str) -> None:
         probe(bad_files.UNSUPPORTED[name]())
 
 
+def test_a_tga_is_named_though_it_has_no_signature(tmp_path: Path) -> None:
+    path = tmp_path / "old.tga"
+    path.write_bytes(bad_files.encoded(bad_files.rgb(), "TGA"))
+    with pytest.raises(UnsupportedError, match=r"old\.tga is TGA"):
+        probe(path)
+
+
 def test_bomb_is_refused_from_its_header() -> None:
     data = bad_files.png_bomb()
     with pytest.raises(TooLargeError, match=r"60000 x 60000.*300 megapixels.*--max-megapixels"):

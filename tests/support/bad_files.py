@@ -196,6 +196,13 @@ def heic_header() -> bytes:
     return struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)
 
 
+def with_transfer(code: int) -> bytes:
+    """An AVIF that says its numbers follow the transfer function `code` of ITU-T H.273."""
+    data = encoded(rgb(), "AVIF")
+    at = data.index(b"colrnclx") + 10
+    return data[:at] + struct.pack(">H", code) + data[at + 2 :]
+
+
 UNREADABLE: dict[str, Maker] = {
     "empty": lambda: b"",
     "html": lambda: b"<!DOCTYPE html><html><body>404</body></html>",
@@ -219,6 +226,8 @@ UNSUPPORTED: dict[str, Maker] = {
     "fits": lambda: b"SIMPLE  =                    T".ljust(2880),
     "film": lambda: struct.pack(">I", 24) + b"ftypisom" + bytes(4) + b"isommp42",
     "jpeg xl": lambda: b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40),
+    "hdr picture .pq": partial(with_transfer, 16),
+    "hdr picture .hlg": partial(with_transfer, 18),
     "raw file": lambda: b"II*\0\x10\0\0\0CR\x02\0" + bytes(40),
 }
 TOO_LARGE: dict[str, Maker] = {"bomb": png_bomb, "endless-row": partial(seed, "PNG", (1_000_001, 1))}

@@ -5,6 +5,7 @@ Names are streamed from folders, lists and object stores, so that an archive of 
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import posixpath
@@ -23,6 +24,10 @@ UNREPORTED = ("fatal", "crashed", "size")
 # What network drives, Windows and macOS put beside the files, in lower case.
 SYSTEM_FOLDERS = ("@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx")
 SYSTEM_FOLDER = "a hidden folder, or one of the system's own"
+RAW_SUFFIXES = {
+    *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef"),
+    *(".raf", ".rw2", ".rwl", ".srw", ".x3f"),
+}
 PICTURE_SUFFIXES = {"." + name for name in (*NAMES, *READ_ONLY)}
 
 
@@ -106,16 +111,40 @@ def named(source: Place, out: Place | None, taken: set[str]) -> Found:
 def listed(file: Path, out: Place | None) -> Iterator[Found]:
     """Stream the inputs a text file names, one a line; UnreadableError if it cannot be read.
 
+    It may be one of Windows: UTF-16 or UTF-8 with a mark, names in quotes, backslashes between folders.
+
     A result goes below `out` under the whole name of its source: that of deep/a.jpg to deep/, that of /scans/a.jpg
     to scans/, that of s3://bucket/a.jpg to bucket/.
     """
     try:
-        with file.open(encoding="utf-8", errors="surrogateescape") as lines:
+        with file.open("rb") as start:
+            encoding = _encoding(start.read(2))
+        with file.open(encoding=encoding, errors="surrogateescape") as lines:
             for line in lines:
                 if name := line.strip("\r\n"):
-                    yield _item_of_list(place(name), out)
+                    yield _item_of_list(place(_as_it_is_here(name)), out)
     except OSError as error:
         raise UnreadableError(f"The list {file} cannot be read ({error.strerror}).") from error
+    except UnicodeError as error:
+        raise UnreadableError(f"The list {file} is damaged ({error}): save it as UTF-8.") from error
+
+
+def _encoding(head: bytes) -> str:
+    """Of a list of names that begins with `head`: UTF-16 by its mark, or by the zeros between its letters."""
+    if head in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    if 0 in head:
+        return "utf-16-be" if head[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
+
+
+def _as_it_is_here(name: str) -> str:
+    """A name of a list without the quotes and backslashes of Windows, unless there is a file of just that name."""
+    if ('"' not in name and "\\" not in name) or os.path.lexists(name):
+        return name
+    bare = name[1:-1] if len(name) > 2 and name[0] == name[-1] == '"' else name
+    with_slashes = bare.replace("\\", "/")
+    return with_slashes if os.path.lexists(with_slashes) else bare
 
 
 def _item_of_list(source: Place, out: Place | None) -> Found:
@@ -177,7 +206,12 @@ def is_of_the_system(folder: str) -> bool:
 def _why_unfit_by_name(name: str, wanted: Wanted) -> str | None:
     if name.startswith("."):
         return "hidden"
-    return None if Path(name).suffix.lower() in wanted.suffixes else f"not a {wanted.noun} by its name"
+    suffix = Path(name).suffix.lower()
+    if suffix in wanted.suffixes:
+        return None
+    if suffix in RAW_SUFFIXES:
+        return "a raw file by its name; export it as 16-bit TIFF or as JPEG"
+    return f"not a {wanted.noun} by its name"
 
 
 def objects_in(

@@ -87,6 +87,8 @@ CLASSES = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
+HDR = {16: "PQ", 18: "HLG"}  # by transfer characteristics (ITU-T H.273)
+HEADER_SOUGHT = 1 << 16  # bytes; where AVIF and HEIF say their color
 _pillow_lock = threading.Lock()
 
 
@@ -103,10 +105,27 @@ def sniff(head: bytes, name: str) -> str:
     if known:
         return known
     refused = next((title for signature, title in REFUSED if head.startswith(signature)), None)
-    if refused or _looks_like_svg(head):
-        title = refused or "SVG"
+    title = refused or ("SVG" if _looks_like_svg(head) else "TGA" if _looks_like_tga(head, name) else None)
+    if title:
         raise UnsupportedError(f"is {title}, which is not read: export it as PNG, TIFF or JPEG.", name)
     raise UnreadableError(f"is not a picture{_guess(head)}: check where the file came from.", name)
+
+
+def refuse_hdr(transfer: int, name: str) -> None:
+    """UnsupportedError for a picture whose numbers stand for the light of an HDR screen."""
+    if transfer in HDR:
+        raise UnsupportedError(
+            f"is an HDR picture ({HDR[transfer]}), which is not read: export it as plain sRGB.", name
+        )
+
+
+def transfer_of(file: IO[bytes]) -> int:
+    """The transfer characteristics an AVIF or HEIF says (box colr of type nclx, ISO 14496-12); 2 if it does not."""
+    file.seek(0)
+    head = file.read(HEADER_SOUGHT)
+    file.seek(0)
+    at = head.find(b"colrnclx")
+    return int.from_bytes(head[at + 10 : at + 12], "big") if at >= 0 else 2
 
 
 def raw_message(kind: str = "") -> str:
@@ -145,6 +164,12 @@ def _looks_like_svg(head: bytes) -> bool:
     return start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start)
 
 
+def _looks_like_tga(head: bytes, name: str) -> bool:
+    """By its name too: a TGA has no signature, and what its header may say is little."""
+    named = name.lower().endswith((".tga", ".icb", ".vda", ".vst"))
+    return named and len(head) > 18 and head[1] <= 1 and head[2] & 7 in (1, 2, 3) and head[16] in (8, 15, 16, 24, 32)
+
+
 def _guess(head: bytes) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
@@ -167,6 +192,8 @@ def open_image(file: IO[bytes], format: str, name: str) -> ImageFile:
         raise UnsupportedError(
             'is HEIF (HEIC), which needs an extra: pip install "vintage-colorizer[heif]".', name
         ) from error
+    if format in ("AVIF", "HEIF"):
+        refuse_hdr(transfer_of(file), name)
     if format == "AVIF":
         _require_avif(name)
     with decoding(name), quiet_pillow():

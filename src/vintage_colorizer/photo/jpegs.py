@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
+import simplejpeg
 
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import UnsupportedError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 END_OF_JPEG = b"\xff\xd9"
 STRAY_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # all but restarts and the byte 255 itself
 START_OF_SCAN = 0xDA
+DAMAGE = ("Corrupt JPEG data", "Premature end")  # how libjpeg's warnings about pixels begin
 BLOCK = 8
 BLANK = 128  # what the decoder of a JPEG puts where the file has nothing
 START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
@@ -44,12 +46,28 @@ class Jpeg(Plain):
 
     def decode(self) -> Decoded:
         with decoding(self.name):
+            warning = ""
+            if self.image.mode in ("L", "RGB"):
+                try:
+                    return _with_blank_rows_noted(Decoded(self._pixels()))
+                except ValueError as error:  # damage, or a kind of subsampling that only Pillow reads
+                    warning = str(error)
             try:
-                return _with_blank_rows_noted(decoded_image(self.image))
+                decoded = _with_blank_rows_noted(decoded_image(self.image))
             except OSError as error:
                 return self._as_far_as_it_goes(
                     "the file is " + ("cut short" if "truncated" in str(error) else "damaged")
                 )
+            if warning.startswith(DAMAGE) and not decoded.notes:
+                decoded = replace(decoded, notes=["the file is damaged: parts of it may be wrong"])
+            return decoded
+
+    def _pixels(self) -> Pixels:
+        """By the same libjpeg-turbo as Pillow, but its warnings of damage are errors here; Pillow drops them."""
+        self.file.seek(0)
+        colors = "GRAY" if self.image.mode == "L" else "RGB"
+        pixels: Pixels = simplejpeg.decode_jpeg(self.file.read(), colorspace=colors, strict=True)
+        return pixels[..., 0] if colors == "GRAY" else pixels
 
     def _as_far_as_it_goes(self, fault: str) -> Decoded:
         self.file.seek(0)

@@ -14,9 +14,8 @@ from typing import IO
 
 import numpy as np
 
-from vintage_colorizer.errors import UnsupportedError
 from vintage_colorizer.photo import icc
-from vintage_colorizer.photo.formats import decoding
+from vintage_colorizer.photo.formats import decoding, refuse_hdr
 from vintage_colorizer.photo.kinds import Decoded, Plain
 
 D65 = (0.3127, 0.3290)
@@ -33,7 +32,6 @@ PRIMARIES = {
     22: (D65, (0.63, 0.34), (0.295, 0.605), (0.155, 0.077)),
 }
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}  # by transfer characteristics; the others that are read look like sRGB's
-HDR = {b"\x10": "PQ", b"\x12": "HLG"}
 SRGB_GAMMA = 1 / 2.2  # what writers of sRGB put into gAMA
 SPACES = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 
@@ -47,11 +45,7 @@ class Png(Plain):
     color: int  # color type: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha
 
     def __post_init__(self) -> None:
-        kind = HDR.get(self.spaces.get(b"cICP", b"")[1:2])
-        if kind:
-            raise UnsupportedError(
-                f"is an HDR picture ({kind}), which is not read: export it as plain sRGB.", self.name
-            )
+        refuse_hdr(int.from_bytes(self.spaces.get(b"cICP", b"")[1:2], "big"), self.name)
 
     @cached_property
     def spaces(self) -> dict[bytes, bytes]:
