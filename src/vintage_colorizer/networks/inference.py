@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from vintage_colorizer.errors import OptionError, OutOfMemoryError
 from vintage_colorizer.networks import catalog, weights
 from vintage_colorizer.networks.catalog import PHOTO_LOOK, LookSettings
 from vintage_colorizer.networks.engines import (
+    CELL,
     Engine,
     NetworkInfo,
     OnnxEngine,
@@ -33,6 +35,7 @@ LITTLE_COLOR = 0.01  # mean chroma below this, 2.5 levels of 255, looks grey
 LITTLE_COLOR_NOTE = "little color: try another look, render factor or vividness"
 AUTO_STEPS = (0.625, 0.75, 1.0, 1.25)  # sizes `auto` compares, times the look's own render factor
 LOWEST_FACTOR = 7
+PANORAMA = (4, 40)  # between these aspects; longer ones are strips of pixels rather than pictures
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,34 @@ def load_engine(options: ColorOptions) -> Engine:
 
 
 def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
-    """Ask the network once: small chroma, h x w x 2, that covers exactly the picture."""
-    height, width = engine.info.working_size(pixels.shape[0], pixels.shape[1], render_factor)
+    """Ask for small chroma, h x w x 2, that covers exactly the picture; a panorama is seen in squares."""
+    height, width = pixels.shape[:2]
+    if PANORAMA[0] < max(height, width) / min(height, width) <= PANORAMA[1]:
+        return _propose_panorama(engine, pixels, render_factor, vividness)
+    height, width = engine.info.working_size(height, width, render_factor)
     return np.asarray(propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0])
+
+
+def _propose_panorama(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
+    """As `propose`, in squares that overlap by half and fade into each other.
+
+    Seen at once, a panorama would be a few pixels high, or squeezed into a square that looks like nothing known.
+    """
+    height, width = pixels.shape[:2]
+    axis, side, stride = int(width > height), CELL * render_factor, engine.info.stride
+    cells = side // stride
+    length = round(cells * max(height, width) / min(height, width))
+    shape = (length, cells) if axis == 0 else (cells, length)
+    luma = small_luma(pixels, shape[0] * stride, shape[1] * stride)
+    count = math.ceil(2 * length / cells) - 1
+    fade = 1 - np.abs(2 * (np.arange(cells) + 0.5) / cells - 1)
+    total, weights = np.zeros((*shape, 2)), np.zeros(length)
+    for first in np.linspace(0, length - cells, count).round().astype(int):
+        square = luma.take(range(first * stride, first * stride + side), axis)
+        chroma = propose_batch(engine, square[None], vividness)[0]
+        np.moveaxis(total, axis, 0)[first : first + cells] += np.moveaxis(chroma, axis, 0) * fade[:, None, None]
+        weights[first : first + cells] += fade
+    return np.asarray(total / np.expand_dims(weights, (1 - axis, 2)), dtype=np.float32)
 
 
 def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
