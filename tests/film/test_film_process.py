@@ -18,7 +18,14 @@ import pytest
 
 from support.bad_films import frames_of, luma_of, make_film
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import DiskFullError, OutputExistsError, UnreadableError
+from vintage_colorizer.errors import (
+    DiskFullError,
+    EngineError,
+    OutOfMemoryError,
+    OutputExistsError,
+    UnreadableError,
+    VintageColorizerError,
+)
 from vintage_colorizer.film import process as film_worker
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.film.process import color_in_worker
@@ -213,9 +220,22 @@ def test_a_damaged_segment_is_made_again(slow_film: Path, tmp_path: Path) -> Non
 
 
 @linux
-@pytest.mark.parametrize(("blow", "words"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGSTOP, "hang")])
-def test_a_crash_or_hang_is_the_films_own_error(
-    slow_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: signal.Signals, words: str
+@pytest.mark.parametrize(
+    ("blow", "kind", "words"),
+    [
+        (signal.SIGSEGV, UnreadableError, "SIGSEGV"),
+        (signal.SIGSTOP, UnreadableError, "hang"),
+        (signal.SIGKILL, OutOfMemoryError, "memory"),
+        (signal.SIGTERM, EngineError, "stopped"),
+    ],
+)
+def test_only_a_crash_or_hang_is_the_films_own_error(
+    slow_film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    blow: signal.Signals,
+    kind: type[VintageColorizerError],
+    words: str,
 ) -> None:
     def strike(now: Progress) -> None:
         if now.stage == "coloring" and now.done < 20:
@@ -224,7 +244,7 @@ def test_a_crash_or_hang_is_the_films_own_error(
             os.kill(worker, blow)
             monkeypatch.setattr(film_worker, "SILENCE", 2.0)
 
-    with pytest.raises(UnreadableError, match=words):
+    with pytest.raises(kind, match=words):
         color(slow_film, tmp_path / "out.mkv", strike)
     assert worker_of(os.getpid()) is None
     monkeypatch.undo()

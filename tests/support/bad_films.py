@@ -48,15 +48,22 @@ class Recipe:
     metadata: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     pattern: Pattern = moving_square
+    sound_start: float = 0.0  # seconds
+    sound_bit_rate: int | None = None
+    container_options: dict[str, str] = field(default_factory=dict)
+    metadata_encoding: str = "utf-8"
 
 
 def make_film(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
     """Write a film; its kind follows from the name."""
     recipe = recipe or Recipe(**changes)
-    with av.open(str(path), "w") as out:
+    settings: Any = {"container_options": recipe.container_options, "metadata_encoding": recipe.metadata_encoding}
+    with av.open(str(path), "w", **settings) as out:
         out.metadata.update(recipe.metadata)
         stream = _picture_stream(out, recipe)
         sounds = [out.add_stream(codec, rate=48000, layout="mono") for codec in recipe.sounds]
+        for sound in sounds if recipe.sound_bit_rate else ():
+            sound.bit_rate = recipe.sound_bit_rate
         for sound, language in zip(sounds, recipe.languages, strict=False):
             sound.metadata["language"] = language
         words = None
@@ -85,7 +92,7 @@ def make_film(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
             out.mux(stream.encode(_frame(stream, recipe, index)))
         out.mux(stream.encode(None))
         for sound in sounds:
-            _write_sound(out, sound, recipe.frames / recipe.rate)
+            _write_sound(out, sound, recipe.sound_start, recipe.frames / recipe.rate)
         if words is not None:
             _write_subtitle(out, words, recipe)
     return path
@@ -156,12 +163,13 @@ def _fill(frame: av.VideoFrame, light: NDArray[np.float64], full_range: bool) ->
         rows[:, : plane.width] = (black + light * (white - black)).round() if index == 0 else 128 * scale
 
 
-def _write_sound(out: Any, stream: Any, seconds: float) -> None:
-    samples = np.arange(int(48000 * seconds))
+def _write_sound(out: Any, stream: Any, begin: float, end: float) -> None:
+    first = int(48000 * begin)
+    samples = np.arange(int(48000 * end) - first)
     tone = (np.sin(samples * 2 * np.pi * 440 / 48000) * 8000).astype(np.int16)
     for start in range(0, len(tone), 1024):
         frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, first + start, Fraction(1, 48000)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
 

@@ -26,6 +26,7 @@ class Kind:
     text_subtitles: str  # what text subtitles become that it cannot hold
     options: tuple[tuple[str, str], ...] = ()
     attachments: bool = False
+    data: bool = False  # whether it may hold streams of neither picture, sound nor text
 
 
 MP4 = Kind(
@@ -36,6 +37,7 @@ MP4 = Kind(
     subtitles=frozenset({"mov_text", "dvd_subtitle"}),
     text_subtitles="mov_text",
     options=_FAST_START,
+    data=True,
 )
 MOV = Kind(
     format="mov",
@@ -45,6 +47,7 @@ MOV = Kind(
     subtitles=frozenset({"mov_text"}),
     text_subtitles="mov_text",
     options=_FAST_START,
+    data=True,
 )
 MKV = Kind(
     format="matroska",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -21,7 +21,8 @@ from vintage_colorizer.errors import DiskFullError, InputError, OutputError, Out
 from vintage_colorizer.files import FULL, identity, readable_name
 from vintage_colorizer.film.coloring import color_segment
 from vintage_colorizer.film.containers import kind_of
-from vintage_colorizer.film.muxing import comment_of, join
+from vintage_colorizer.film.muxing import join
+from vintage_colorizer.film.passengers import comment_of, refused_streams
 from vintage_colorizer.film.plan import Plan, Segment, film_fingerprint, make_plan, with_look
 from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.source import open_film, reason
@@ -96,7 +97,7 @@ def color_film(
         EngineError: the network failed.
     """
     options = with_look(options)
-    _, codec = kind_of(target, options.codec)
+    kind, codec = kind_of(target, options.codec)
     with open_film(source) as container:
         if MARK in comment_of(container):
             return FilmResult(str(target), "it was colored by Vintage Colorizer before")
@@ -112,6 +113,7 @@ def color_film(
         plan = workspace.load(fingerprint, source)
         if plan is None:
             plan = make_plan(source, networks, options, codec, fingerprint, report)
+            plan = replace(plan, refused=refused_streams(source, plan.source.depth, kind))
             workspace.save(plan)
         return _work(plan, workspace, networks, report, color_segments)
 

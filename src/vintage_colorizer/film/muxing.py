@@ -7,13 +7,11 @@ cannot hold is converted, else left out; either is said in a note.
 from __future__ import annotations
 
 import heapq
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -23,21 +21,33 @@ from vintage_colorizer.errors import OutputError
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.film.containers import MKV, WEBM, Kind, kind_of
 from vintage_colorizer.film.encoding import Encoding
+from vintage_colorizer.film.passengers import Boarding, Convert, comment_of, kept, passengers_of
 from vintage_colorizer.film.plan import Piece, Plan, Times
 from vintage_colorizer.film.source import Source, film_stream, open_film, url
-
-OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # not of the film
-TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
-IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+from vintage_colorizer.film.timeline import PRIMING, Clock
 
 
-LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}  # by number of channels
-AUDIO_BIT_RATE = 96_000  # a channel
-GAP_SECONDS = 0.1  # of missing sound that is filled with silence
+class Timed(NamedTuple):
+    """A packet of the result, when it is decoded, and the stream of the source that it is of."""
+
+    time: float
+    packet: Any
+    stream: int
+
+
+class _RefusedError(Exception):
+    """The container took no packet of a stream of the source."""
+
+    def __init__(self, index: int, why: str) -> None:
+        super().__init__(why)
+        self.index = index
 
 
 def join(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str) -> list[str]:
     """Write the finished film; return notes on what was converted or left out.
+
+    A stream whose packets the container refuses is converted, and if that does not help left out: no sound and no
+    subtitle may cost the film.
 
     Args:
         target: file to write; its name says of which kind.
@@ -46,38 +56,90 @@ def join(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str) -> lis
         comment: added to the metadata.
 
     Raises:
-        OutputError: the container refuses the result.
+        OutputError: the container refuses the picture.
     """
+    refused, dropped = set(plan.refused), set[int]()
+    while True:
+        boarding = Boarding(refused, dropped, [])
+        try:
+            _write(target, plan, pieces, comment, boarding)
+            return boarding.notes
+        except _RefusedError as error:
+            with open_film(Path(plan.source.path), plan.source.depth) as original:
+                film = film_stream(original, Path(plan.source.path)).index
+                others = {one.index for one in original.streams} - {film}
+            if error.index in others and error.index not in refused:
+                refused.add(error.index)
+            elif error.index in others - dropped:
+                dropped.add(error.index)
+            elif others - dropped:  # it is not known whose fault it is
+                dropped |= others
+            else:
+                name = readable_name(target)
+                raise OutputError(f"cannot hold the picture ({error}); use .mkv.", name) from error
+
+
+def _write(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str, boarding: Boarding) -> None:
+    """Write the finished film, once."""
     kind, _ = kind_of(target, plan.encoding.codec)
     source, encoding, end = plan.source, plan.encoding, plan.end
-    notes: list[str] = []
     with ExitStack() as stack:
-        original = stack.enter_context(open_film(Path(source.path)))
+        original = stack.enter_context(open_film(Path(source.path), source.depth))
         first = stack.enter_context(av.open(url(pieces[0].path)))
-        out = stack.enter_context(av.open(url(target), "w", format=kind.format, container_options=dict(kind.options)))
+        options = dict(kind.options) | _clock_options(kind, source, original)
+        out = av.open(url(target), "w", format=kind.format, container_options=options)
+        stack.callback(_close, out)
         film = film_stream(original, Path(source.path))
         stream = _picture_stream(out, first.streams.video[0], source, encoding)
         if source.aspect != (1, 1) and kind in (MKV, WEBM) and encoding.codec not in ("h264", "h265"):
             shape = f"{source.aspect[0]}:{source.aspect[1]}"
-            notes.append(f"pixels appear square instead of {shape}, as {encoding.codec} cannot say so here; use h264")
-        stream.metadata.update(_kept(film.metadata))
+            boarding.notes.append(
+                f"pixels appear square instead of {shape}, as {encoding.codec} cannot say so here; use h264"
+            )
+        stream.metadata.update(kept(film.metadata))
         stream.disposition = film.disposition
-        passengers = _passengers(original, out, kind, film.index, notes)
-        out.metadata.update(_kept(original.metadata, but={"comment"}))
+        passengers = passengers_of(original, out, kind, film.index, boarding)
+        out.metadata.update(kept(original.metadata, but={"comment"}))
         out.metadata["comment"] = "\n".join(filter(None, [comment_of(original), comment]))
-        if chapters := [one for one in original.chapters() if end is None]:
+        if chapters := [_readable_chapter(one) for one in original.chapters() if end is None]:
             out.set_chapters(chapters)
         packets = heapq.merge(
-            _video(pieces, plan.times, stream), _others(original, passengers, end), key=lambda timed: timed[0]
+            _video(pieces, plan.times, stream, film.index),
+            _others(original, passengers, plan),
+            key=lambda timed: timed.time,
         )
-        try:
-            for _, packet in packets:
-                out.mux(packet)
-        except ValueError as error:
-            raise OutputError(
-                f"cannot hold what the source holds ({error}); use .mkv.", readable_name(target)
-            ) from error
-    return notes
+        for _, packet, index in packets:
+            _mux(out, packet, index)
+
+
+def _mux(out: OutputContainer, packet: Any, index: int) -> None:
+    try:
+        out.mux(packet)
+    except ValueError as error:
+        raise _RefusedError(index, str(error)) from error
+
+
+def _close(out: OutputContainer) -> None:
+    """Finish the file; what it refuses only then may be of any stream."""
+    try:
+        out.close()
+    except ValueError as error:
+        raise _RefusedError(-1, str(error)) from error
+
+
+def _clock_options(kind: Kind, source: Source, original: InputContainer) -> dict[str, str]:
+    """Options that keep a QuickTime file's times exact, and the names of metadata that only QuickTime has."""
+    if kind.format not in ("mp4", "mov"):
+        return {}
+    ticks = source.time_base[1] // source.time_base[0]
+    options = {"movie_timescale": str(ticks)} if 1000 <= ticks < 2**31 else {}  # by default it rounds to milliseconds
+    if kind.format == "mov" and any(name.startswith("com.") for name in original.metadata):
+        options["movflags"] = "faststart+use_metadata_tags"
+    return options
+
+
+def _readable_chapter(chapter: Any) -> Any:
+    return {**chapter, "metadata": kept(chapter["metadata"])}
 
 
 def _picture_stream(out: OutputContainer, template: Any, source: Source, encoding: Encoding) -> Any:
@@ -95,7 +157,7 @@ def _picture_stream(out: OutputContainer, template: Any, source: Source, encodin
     return stream
 
 
-def _video(pieces: Iterable[Piece], times: Times, stream: Any) -> Iterator[tuple[float, Any]]:
+def _video(pieces: Iterable[Piece], times: Times, stream: Any, film: int) -> Iterator[Timed]:
     """The packets of all pieces, with the film's own times."""
     delay = max(piece.delay for piece in pieces)
     decode_times = times.decode_times(delay)
@@ -113,207 +175,47 @@ def _video(pieces: Iterable[Piece], times: Times, stream: Any) -> Iterator[tuple
                     times.durations[index],
                 )
                 packet.stream = stream
-                yield float(packet.dts * times.base), packet
+                yield Timed(float(packet.dts * times.base), packet, film)
 
 
-Convert = Callable[[Any], list[Any]]
-
-
-def _passengers(
-    original: InputContainer, out: OutputContainer, kind: Kind, film: int, notes: list[str]
-) -> dict[int, Convert]:
-    """A stream in the result for every stream of the source but the film; each with what makes its packets."""
-    passengers: dict[int, Convert] = {}
-    for stream in original.streams:
-        if stream.index == film:
-            continue
-        if original.format.name.startswith("mov") and stream.type == "data":
-            continue  # time code and chapter titles, which are written anew from the metadata
-        convert = _board(stream, out, kind, notes)
-        if convert is not None:
-            passengers[stream.index] = convert
-        elif stream.type != "attachment" or not kind.attachments:
-            notes.append(f"left out: {_title(stream)}, which a {kind.format} file cannot hold")
-    return passengers
-
-
-def _board(stream: Any, out: OutputContainer, kind: Kind, notes: list[str]) -> Convert | None:
-    """Add a stream to the result, if it can be; return what turns its packets into the result's."""
-    name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else None
-    if stream.type == "attachment" and kind.attachments:
-        out.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
-        return None
-    if stream.type == "video" and stream.disposition & Disposition.attached_pic and name in IMAGE_TYPES:
-        return _cover(stream, out, kind, name)
-    if stream.type == "audio" and name is not None:
-        if kind.audio is None or name in kind.audio:
-            return _copied(stream, out)
-        notes.append(
-            f"{_title(stream)} was re-encoded as {kind.audio_fallback}, as a {kind.format} file cannot hold {name}"
-        )
-        return _audio_converter(stream, out, kind.audio_fallback)
-    if stream.type == "subtitle" and name is not None:
-        if name in kind.subtitles:
-            return _copied(stream, out)
-        if name in TEXT_SUBTITLES:
-            notes.append(f"{_title(stream)} became plain text, as a {kind.format} file cannot hold {name}")
-            return _text_converter(stream, out, kind.text_subtitles)
-    return None
-
-
-def _copied(stream: Any, out: OutputContainer) -> Convert | None:
-    try:
-        copy: Any = out.add_stream_from_template(stream, opaque=True)
-    except ValueError:
-        return None
-    _describe_like(copy, stream)
-
-    def convert(packet: Any) -> list[Any]:
-        packet.stream = copy
-        return [packet] if packet.size else []
-
-    return convert
-
-
-def _describe_like(copy: Any, stream: Any) -> None:
-    copy.metadata.update(_kept(stream.metadata))
-    copy.disposition = stream.disposition
-
-
-def _cover(stream: Any, out: OutputContainer, kind: Kind, name: str) -> Convert | None:
-    if kind.attachments:
-        with open_film(Path(stream.container.name.removeprefix("file:"))) as again:
-            data = next((bytes(one) for one in again.demux(again.streams[stream.index]) if one.size), b"")
-        out.add_attachment(*IMAGE_TYPES[name], data)
-        return lambda packet: []
-    return _copied(stream, out) if kind.format == "mp4" else None
-
-
-def _audio_converter(stream: Any, out: OutputContainer, codec: str) -> Convert:
-    """Decode and encode sound; where some is missing, silence keeps the rest in its place."""
-    context = stream.codec_context
-    rate = 48000 if codec == "libopus" else min(context.sample_rate, 96000)
-    layout = LAYOUTS.get(context.layout.nb_channels, "stereo")
-    encoder: Any = out.add_stream(codec, rate=rate, layout=layout)
-    if codec != "flac":
-        encoder.bit_rate = AUDIO_BIT_RATE * encoder.layout.nb_channels
-    _describe_like(encoder, stream)
-    resampler = av.AudioResampler(format=encoder.format, layout=layout, rate=rate)
-    sound = _Sound(encoder, rate)
-
-    def convert(packet: Any) -> list[Any]:
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:  # a damaged packet becomes silence
-            frames = []
-        made = [one for frame in frames for resampled in resampler.resample(frame) for one in sound.add(resampled)]
-        return made + (sound.finish() if packet.size == 0 else [])
-
-    return convert
-
-
-class _Sound:
-    """Feeds an audio encoder frames of the size it wants, with times that follow from the samples before."""
-
-    def __init__(self, encoder: Any, rate: int) -> None:
-        self._encoder, self._rate = encoder, rate
-        self._fifo = av.AudioFifo()
-        self._origin: int | None = None  # time of the first sample, in samples
-        self._taken = self._given = 0  # samples
-
-    def add(self, frame: Any) -> list[Any]:
-        if frame.pts is not None:
-            time = round(frame.pts * frame.time_base * self._rate)
-            self._origin = time if self._origin is None else self._origin
-            missing = time - self._origin - self._taken
-            if missing > GAP_SECONDS * self._rate:
-                self._take(_silence_like(frame, missing))
-        self._take(frame)
-        return self._encode(partial=False)
-
-    def finish(self) -> list[Any]:
-        return [*self._encode(partial=True), *self._encoder.encode(None)]
-
-    def _take(self, frame: Any) -> None:
-        frame.pts = None
-        self._fifo.write(frame)
-        self._taken += frame.samples
-
-    def _encode(self, partial: bool) -> list[Any]:
-        packets = []
-        for frame in self._fifo.read_many(self._encoder.codec_context.frame_size or 1024, partial=partial):
-            frame.pts = (self._origin or 0) + self._given
-            frame.time_base = Fraction(1, self._rate)
-            self._given += frame.samples
-            packets += self._encoder.encode(frame)
-        return packets
-
-
-def _silence_like(frame: Any, samples: int) -> Any:
-    silence = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=samples)
-    for plane in silence.planes:
-        plane.update(bytes(plane.buffer_size))
-    silence.sample_rate = frame.sample_rate
-    return silence
-
-
-def _text_converter(stream: Any, out: OutputContainer, codec: str) -> Convert:
-    """Turn text subtitles of any kind into plain text."""
-    written: Any = out.add_mux_stream(codec)
-    written.time_base = stream.time_base
-    _describe_like(written, stream)
-
-    def convert(packet: Any) -> list[Any]:
-        if not packet.size:
-            return []
-        text = _plain_text(packet).encode()
-        made = av.Packet(len(text).to_bytes(2, "big") + text if codec == "mov_text" else text)
-        made.pts = made.dts = packet.pts
-        made.duration, made.time_base, made.stream = packet.duration, packet.time_base, written
-        return [made]
-
-    return convert
-
-
-def _plain_text(packet: Any) -> str:
-    events = [event.dialogue.decode(errors="replace") for event in packet.decode()]
-    text = "\n".join(events).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " ")
-    return re.sub(r"\{[^}]*\}", "", text)
-
-
-def _others(original: InputContainer, passengers: dict[int, Convert], end: float | None) -> Iterator[tuple[float, Any]]:
-    """The packets of all other streams, in the order of their times."""
+def _others(original: InputContainer, passengers: dict[int, Convert], plan: Plan) -> Iterator[Timed]:
+    """The packets of all other streams, on the film's timeline, in the order of their times."""
     if not passengers:
         return
-    clock = 0.0
-    packets = original.demux([stream for stream in original.streams if stream.index in passengers])
+    now, clock = 0.0, Clock(original)
+    base, last_part, last = plan.times.base, len(plan.offsets) - 1, dict[int, int]()
+    wanted = [one for one in original.streams if one.index in passengers or one in clock.streams]
+    packets = original.demux(wanted)
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):  # a file that ends in the middle
+        except (StopIteration, IndexError, av.error.FFmpegError):  # a file that ends in the middle
             return
-        if packet.dts is not None:
-            clock = max(clock, float(packet.dts * packet.time_base))
-        if end is not None and clock > end and packet.size:
+        offset = plan.offsets[min(clock.part(packet), last_part)] if packet.size else 0
+        index = packet.stream.index  # the packet's own is 0 at the end, where a decoder is told to finish
+        if index not in passengers:
             continue
         if packet.dts is None and packet.size:
             if not packet.stream.disposition & Disposition.attached_pic:
                 continue
             packet.pts = packet.dts = 0
-        yield from ((clock, made) for made in passengers[packet.stream.index](packet))
+        elif packet.dts is not None and packet.size:
+            _move(packet, round(offset * base / packet.time_base), last)
+            now = max(now, float(packet.dts * packet.time_base))
+        if packet.size and (_is_trimmed(packet) or (plan.end is not None and now > plan.end)):
+            continue
+        yield from (Timed(now, made, index) for made in passengers[index](packet))
 
 
-def _kept(metadata: dict[str, str], but: AbstractSet[str] = frozenset()) -> dict[str, str]:
-    return {name: value for name, value in metadata.items() if name.lower() not in OF_THE_FILE | but}
+def _is_trimmed(packet: Any) -> bool:
+    """Whether an edit list hides a packet, and it is not one of the few that a decoder begins with."""
+    return bool(packet.is_discard and packet.pts is not None and packet.pts * packet.time_base < -PRIMING)
 
 
-def comment_of(container: InputContainer) -> str:
-    """The comment in a film's metadata, whatever the case of its name; empty if there is none."""
-    return next((value for name, value in container.metadata.items() if name.lower() == "comment"), "")
-
-
-def _title(stream: Any) -> str:
-    language = stream.metadata.get("language")
-    name = stream.codec_context.name if stream.codec_context is not None else "of an unknown codec"
-    kind = {"video": "a second picture", "audio": "sound", "subtitle": "subtitles"}.get(stream.type, stream.type)
-    return f"{kind} {stream.index} ({name}{', ' + language if language and language != 'und' else ''})"
+def _move(packet: Any, ticks: int, last: dict[int, int]) -> None:
+    """Move a packet's times; its decoding time comes after that of the one before, as containers ask for."""
+    dts = packet.dts + ticks
+    dts = max(dts, last.get(packet.stream_index, dts - 1) + 1)
+    last[packet.stream_index] = dts
+    packet.pts = dts if packet.pts is None else max(packet.pts + ticks, dts)
+    packet.dts = dts

@@ -89,6 +89,8 @@ class Plan:
     notes: tuple[str, ...]
     signatures: Base64Bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
     damaged: bool = False  # whether the scan found damage
+    offsets: tuple[int, ...] = (0,)  # to add to the times of all streams, in each part of the file, see `Clock`
+    refused: tuple[int, ...] = ()  # streams that were tried and cannot be copied into the result
 
     @property
     def times(self) -> Times:
@@ -176,6 +178,7 @@ def make_plan(
         notes=(*found.notes, *encoding.notes(found.source)),
         signatures=found.signatures,
         damaged=found.damaged,
+        offsets=found.offsets,
     )
 
 

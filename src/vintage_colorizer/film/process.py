@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from vintage_colorizer.errors import OutOfMemoryError, UnreadableError, VintageColorizerError, error_named
+from vintage_colorizer.errors import EngineError, OutOfMemoryError, UnreadableError, VintageColorizerError, error_named
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.film.progress import Progress, Report, throttled
@@ -65,6 +65,7 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
 
     Raises:
         UnreadableError: the process crashed or hung on this film.
+        OutOfMemoryError: the system killed the process.
         VintageColorizerError: whatever `color_film` raised there.
     """
     job = Job(str(source.absolute()), str(target.absolute()), options, overwrite)
@@ -151,9 +152,17 @@ def _listen(
     return thread
 
 
-def _death(source: Path, code: int, last: deque[str]) -> UnreadableError:
-    """Say why a worker died: a signal means a crash in a codec, an exit code a mistake of ours."""
+def _death(source: Path, code: int, last: deque[str]) -> VintageColorizerError:
+    """Say why a worker died: most signals mean a crash in a codec, an exit code a mistake of ours.
+
+    Two signals do not come from the process itself: the system kills what takes too much memory, people stop programs.
+    """
     name = readable_name(source)
+    if code == -getattr(signal, "SIGKILL", 9):
+        text = "was not finished, as the system killed its process, probably for want of memory; close other programs"
+        return OutOfMemoryError(f"{text} and run the same command to go on.", name)
+    if code == -signal.SIGTERM:
+        return EngineError("was not finished, as its process was stopped; run the same command to go on.", name)
     if code < 0:
         blow = signal.Signals(-code).name
         return UnreadableError(f"crashed the decoder or encoder ({blow}); it may be damaged.", name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from vintage_colorizer.errors import UnreadableError, UnsupportedError
+from vintage_colorizer.film.probing import depth_of
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.signatures import signature, thumb
 from vintage_colorizer.film.source import (
@@ -20,11 +21,14 @@ from vintage_colorizer.film.source import (
     decode,
     describe,
     film_stream,
+    has_captions,
+    is_transparent,
     luma_plane,
     open_film,
     prepare_decoder,
     time_of,
 )
+from vintage_colorizer.film.timeline import Clock, in_order, shift_of
 
 Count = Callable[[int, int | None, int], None]  # frames done, frames in all if known, shots so far
 
@@ -37,6 +41,7 @@ class Scan:
     raw_times: tuple[int | None, ...]  # as in the file
     starts: tuple[int, ...]  # when each frame is shown; they only increase
     durations: tuple[int, ...]
+    offsets: tuple[int, ...]  # to add to the times of all streams, in each part of the file, see `Clock`
     shots: tuple[int, ...]
     signatures: bytes  # of all frames, one after the other, see `signature`
     damaged: bool
@@ -48,31 +53,29 @@ class _Tally:
 
     def __init__(self) -> None:
         self.raw_times: list[int | None] = []
-        self.starts: list[int] = []
+        self.parts: list[int] = []  # of the file, see `Clock`
+        self.length = 0  # of the frames so far, in the time base
         self.last_duration = 0
-        self.interlaced = self.resized = self.retimed = self.corrupt = 0
+        self.interlaced = self.resized = self.corrupt = self.captioned = 0
+        self.transparent = False
         self.shots = ShotDetector()
         self.signatures = bytearray()
 
-    @property
-    def length(self) -> int:
-        """From the first frame to the end of the last one, in the time base."""
-        return self.starts[-1] + self.last_duration - self.starts[0]
-
     def add(self, frame: VideoFrame, source: Source) -> None:
         usual = self.last_duration or usual_duration(source)
-        time = time_of(frame)
-        earliest = self.starts[-1] + 1 if self.starts else None
-        if time is None:
-            time = self.starts[-1] + usual if self.starts else 0
-        elif earliest is not None and time < earliest:
-            time = earliest
-            self.retimed += 1
-        self.raw_times.append(time_of(frame))
-        self.starts.append(time)
+        time, before = time_of(frame), self.raw_times[-1] if self.raw_times else None
+        part = frame.opaque[0] if isinstance(frame.opaque, tuple) else max(self.parts, default=0)
+        if time is not None and before is not None and part == self.parts[-1] and time > before:
+            self.length += time - before
+        elif self.raw_times:
+            self.length += usual
+        self.raw_times.append(time)
+        self.parts.append(part)
         self.last_duration = frame.duration or usual
         self.interlaced += frame.interlaced_frame
         self.corrupt += frame.is_corrupt
+        self.captioned += has_captions(frame)
+        self.transparent = self.transparent or is_transparent(frame)
         self.resized += (frame.width, frame.height) != (source.width, source.height)
         small = thumb(luma_plane(frame, source))
         self.shots.push(small)
@@ -91,48 +94,77 @@ def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
     Raises:
         InputError: it cannot be read, holds no frames, or is of a kind that is not colored.
     """
+    depth, too_late = depth_of(path)
     losses, tally = Losses(), _Tally()
     source: Source | None = None
-    with open_film(path) as container:
+    with open_film(path, depth) as container:
         stream = film_stream(container, path)
         prepare_decoder(stream, threads)
-        for frame in decode(container, stream, losses):
-            source = source or describe(path, container, stream, frame)
+        clock = Clock(container)
+        for frame in decode(container, stream, losses, clock):
+            source = source or describe(path, container, stream, frame, depth)
             tally.add(frame, source)
-            if seconds is not None and tally.length * Fraction(*source.time_base) >= seconds:
+            if seconds is not None and (tally.length + tally.last_duration) * Fraction(*source.time_base) >= seconds:
                 break
-            count(len(tally.starts), stream.frames or None, len(tally.shots.starts))
+            count(len(tally.parts), stream.frames or None, len(tally.shots.starts))
     if source is None:
         why = f" ({losses.reasons[0]})" if losses.reasons else ""
         raise UnreadableError(f"has no frames that can be decoded{why}; it may be damaged.", path)
-    if tally.interlaced > INTERLACED_SHARE * len(tally.starts):
+    if tally.interlaced > INTERLACED_SHARE * len(tally.parts):
         raise UnsupportedError("is interlaced, which is not colored yet; deinterlace it first.", path)
-    return _result(source, tally, losses)
+    found = _result(source, tally, clock, losses)
+    late = f"{too_late} streams were left out, as they begin too late in the file"
+    return replace(found, notes=(*found.notes, late)) if too_late else found
 
 
-def _result(source: Source, tally: _Tally, losses: Losses) -> Scan:
-    starts = tally.starts
-    last = tally.last_duration or (starts[-1] - starts[-2] if len(starts) > 1 else usual_duration(source))
+def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses) -> Scan:
+    usual = usual_duration(source)
+    offsets, starts, notes = _placed(source, tally, clock, usual)
+    last = tally.last_duration or (starts[-1] - starts[-2] if len(starts) > 1 else usual)
     durations = [after - before for before, after in pairwise(starts)] + [last]
-    notes = []
     if losses.packets:
         notes.append(f"{losses.packets} damaged packets could not be decoded ({losses.reasons[0]})")
     if tally.corrupt:
         notes.append(f"{tally.corrupt} frames are damaged; what could be decoded of them was colored")
     if tally.resized:
         notes.append(f"{tally.resized} frames of another size were scaled to {source.width} x {source.height}")
-    if tally.retimed:
-        notes.append(f"{tally.retimed} frames had times that went back; they were moved by as little as possible")
+    if tally.captioned:
+        notes.append(
+            f"closed captions in {tally.captioned} frames were left out; a program such as CCExtractor saves them"
+        )
+    if tally.transparent:
+        notes.append("the transparency of the picture was left out")
     return Scan(
         source,
         tuple(tally.raw_times),
         tuple(starts),
         tuple(durations),
+        tuple(offsets),
         tuple(tally.shots.finish()),
         bytes(tally.signatures),
         bool(losses.packets or tally.corrupt),
         tuple(notes),
     )
+
+
+def _placed(source: Source, tally: _Tally, clock: Clock, usual: int) -> tuple[list[int], list[int], list[str]]:
+    """The offsets of all parts, when each frame is shown, and notes on what was moved."""
+    base = Fraction(*source.time_base)
+    offsets = [round(seconds / base) for seconds in clock.offsets()]
+    told = [
+        None if time is None else time + offsets[part] for time, part in zip(tally.raw_times, tally.parts, strict=True)
+    ]
+    starts, made_up = in_order(told, usual)
+    notes = []
+    if len(offsets) > 1:
+        breaks = "once" if len(offsets) == 2 else f"{len(offsets) - 1} times"
+        notes.append(f"its clock was set anew {breaks}; all streams were put on one timeline")
+    shift = round(shift_of(float(starts[0] * base), clock.first(), clock.broadcast) / base)
+    if shift:
+        notes.append(f"all streams were moved by {float(shift * base):+.3f} seconds, so that the film begins at 0")
+    if made_up:
+        notes.append(f"{made_up} frames had times out of order; they were spread between their neighbors")
+    return [one + shift for one in offsets], [one + shift for one in starts], notes
 
 
 def usual_duration(source: Source) -> int:

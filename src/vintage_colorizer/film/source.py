@@ -6,6 +6,7 @@ list that has no playlists in it, so that no file can make us read another one o
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from av.video.stream import VideoStream
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
 from vintage_colorizer.film.signatures import agrees
+from vintage_colorizer.film.timeline import Clock
 
 SUFFIXES = [
     ".mp4",
@@ -59,6 +61,7 @@ SAFE = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics by their numbers in ITU-T H.273
 UNSPECIFIED = 2
 LARGEST_SIDE = 16384
+LONGEST_LOOK = 10**12  # microseconds
 ROUGHLY = 100  # frames to go back further where seeking went too far
 INTERLACED_SHARE = 0.1  # of the frames looked at, above which a film counts as interlaced
 RAW_PLANAR = ("yuv4", "yuvj4", "yuva4", "gray", "nv12", "nv16", "nv21", "nv24", "p010", "p210", "p410", "p012", "p016")
@@ -81,6 +84,7 @@ class Source:
     display_matrix: tuple[int, ...] | None
     rate: tuple[int, int]
     time_base: tuple[int, int]
+    depth: int = 0  # bytes in which all streams have begun; 0 for what FFmpeg looks at by itself
 
     @property
     def orientation(self) -> Orientation:
@@ -108,8 +112,12 @@ class Losses:
             self.reasons.append(reason(error))
 
 
-def open_film(path: Path) -> InputContainer:
+def open_film(path: Path, depth: int = 0) -> InputContainer:
     """Open a local film file safely.
+
+    Args:
+        path: the film.
+        depth: bytes to look for streams in, see `depth_of`; 0 for FFmpeg's own choice.
 
     Raises:
         InputError: there is no such file, or it is no regular file.
@@ -117,8 +125,9 @@ def open_film(path: Path) -> InputContainer:
         UnsupportedError: a playlist, or a format that is not read.
     """
     _require_film(path)
+    deeper = {"probesize": str(depth), "analyzeduration": str(LONGEST_LOOK)} if depth else {}
     try:
-        container = av.open(url(path), options=SAFE, metadata_errors="replace")
+        container = av.open(url(path), options=SAFE | deeper, metadata_errors="surrogateescape")
     except av.error.FFmpegError as error:
         raise UnreadableError(f"cannot be read as a film ({reason(error)}); it may be damaged.", path) from error
     return container
@@ -162,7 +171,7 @@ def film_stream(container: InputContainer, path: Path) -> VideoStream:
     raise UnreadableError(f"has no frames{f', only {others}' if others else ''}; name a film.", path)
 
 
-def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Source:
+def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame, depth: int = 0) -> Source:
     """Say what a film is, from its first frame.
 
     Raises:
@@ -192,13 +201,15 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         display_matrix=_display_matrix(frame),
         rate=(rate.numerator, rate.denominator),
         time_base=(base.numerator, base.denominator),
+        depth=depth,
     )
 
 
 def _coding(path: Path, frame: VideoFrame) -> Coding:
     usual = BT601 if frame.height <= 576 else BT709
     if is_converted(frame):
-        return Coding(usual, full_range=False, depth=8)
+        bits = max(component.bits for component in frame.format.components)
+        return Coding(usual, full_range=bits > 8, depth=min(16, max(8, bits)))
     matrix = int(frame.colorspace)
     if matrix in (UNSPECIFIED, 0, 3):
         matrix = usual
@@ -212,11 +223,37 @@ def _coding(path: Path, frame: VideoFrame) -> Coding:
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return None
-    matrix = tuple(int(value) for value in np.frombuffer(bytes(cast(Any, data)), dtype=np.int32))
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know all kinds of side data; it finds the angle alone among any
+        matrix = _rotation_matrix(frame.rotation)
+    else:
+        if data is None:
+            return None
+        matrix = tuple(int(value) for value in np.frombuffer(bytes(cast(Any, data)), dtype=np.int32))
     return None if Orientation.of_matrix(matrix) == Orientation() else matrix
+
+
+def _rotation_matrix(degrees: int) -> tuple[int, ...]:
+    """The display matrix that turns a picture counterclockwise, in the fixed-point numbers of FFmpeg."""
+    angle = math.radians(-degrees)
+    cosine, sine = (round(65536 * function(angle)) for function in (math.cos, math.sin))
+    return (cosine, -sine, 0, sine, cosine, 0, 0, 0, 1 << 30)
+
+
+def has_captions(frame: VideoFrame) -> bool:
+    """Whether closed captions (CEA-608 or 708, as ATSC A/53 has them) come with a frame."""
+    try:
+        return "A53_CC" in frame.side_data
+    except ValueError:  # side data that PyAV does not know
+        return False
+
+
+def is_transparent(frame: VideoFrame) -> bool:
+    """Whether any of a frame can be seen through."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return bool(frame.to_ndarray(format="rgba")[..., 3].min() < 255)
 
 
 def is_converted(frame: VideoFrame) -> bool:
@@ -252,8 +289,9 @@ def _luma_of_rgb(frame: VideoFrame, coding: Coding) -> Plane:
     red_weight, blue_weight = MATRICES[coding.matrix]
     weights = np.array([red_weight, 1 - red_weight - blue_weight, blue_weight], dtype=np.float32)
     black, white = coding.luma_range
-    light = frame.to_ndarray(format="rgb24").astype(np.float32) @ (weights * np.float32((white - black) / 255))
-    return np.asarray(light + np.float32(black + 0.5)).astype(np.uint8)
+    most, format = (255, "rgb24") if coding.depth == 8 else (65535, "rgb48le")
+    light = frame.to_ndarray(format=format).astype(np.float32) @ (weights * np.float32((white - black) / most))
+    return np.asarray(light + np.float32(black + 0.5)).astype(coding.dtype)
 
 
 def time_of(frame: VideoFrame) -> int | None:
@@ -261,19 +299,28 @@ def time_of(frame: VideoFrame) -> int | None:
     return frame.pts if frame.pts is not None else frame.dts
 
 
-def decode(container: InputContainer, stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
-    """Yield the frames of the film from where the container stands; damaged packets are counted and left out."""
-    packets = container.demux(stream)
+def decode(
+    container: InputContainer, stream: VideoStream, losses: Losses, clock: Clock | None = None
+) -> Iterator[VideoFrame]:
+    """Yield the frames of the film from where the container stands; damaged packets are counted and left out.
+
+    With a clock, which is told about all packets, a frame's `opaque` is a tuple: the part of the file it is in.
+    """
+    stream.codec_context.copy_opaque = clock is not None
+    packets = container.demux(stream if clock is None else clock.streams)
     while True:
         try:
             packet = next(packets)
-        except StopIteration:
+        except (StopIteration, IndexError):  # PyAV raises the latter at the end if streams began that it does not know
             return
         except av.error.FFmpegError as error:  # the file ends in the middle
             losses.add(error)
             yield from _decoded(None, stream, losses)
             return
-        yield from _decoded(packet, stream, losses)
+        if clock is not None and packet.size:
+            packet.opaque = (clock.part(packet),)
+        if packet.stream is stream:
+            yield from _decoded(packet, stream, losses)
 
 
 def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFrame]:
@@ -356,7 +403,7 @@ class FrameReader:
     def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames from one near `start` at which decoding can begin; none if there is no way."""
         time = self._times[start]
-        with open_film(self._path) as container:
+        with open_film(self._path, self._source.depth) as container:
             stream = film_stream(container, self._path)
             prepare_decoder(stream, self._threads)
             if start == 0:
