@@ -135,6 +135,12 @@ class FilmSettings(ColorSettings):
     stability: float | None = Field(
         None, ge=0, le=1, description="How much color is calmed over time, from not at all (0) to most (1)."
     )
+    field_rate: bool = Field(
+        False, description="Make a frame of each field of an interlaced film, at twice the rate, instead of each pair."
+    )
+    keep_interlaced: bool = Field(
+        False, description="Keep the fields of an interlaced film as they are: each is colored by itself."
+    )
     no_resume: bool = Field(False, description="Start over instead of going on with what an earlier run left.")
     preview: float | None = Field(
         None, gt=0, description="Only color this many seconds, side by side with the source, into NAME-preview."
@@ -196,6 +202,8 @@ class FilmKeywords(ColorKeywords, total=False):
     crf: int | None
     preset: Preset | None
     stability: float | None
+    field_rate: bool
+    keep_interlaced: bool
     no_resume: bool
     preview: float | None
 

@@ -14,9 +14,10 @@ from support.bad_films import frames_of, luma_of, make_film, moving_square, plan
 from vintage_colorizer import color as colors
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.containers import kind_of
+from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.scan import scan
 from vintage_colorizer.film.signatures import agrees
-from vintage_colorizer.film.source import FrameReader, luma_plane, open_film
+from vintage_colorizer.film.source import luma_plane, open_film
 
 pytestmark = pytest.mark.long
 
@@ -177,12 +178,6 @@ def test_a_refused_film_leaves_nothing_behind(color: Any, tmp_path: Path) -> Non
 def test_hdr_is_refused(color: Any, tmp_path: Path, transfer: int, kind: str) -> None:
     source = make_film(tmp_path / "in.mkv", pixel_format="yuv420p10le", matrix=9, transfer=transfer, frames=2)
     with pytest.raises(UnsupportedError, match=kind):
-        color(source)
-
-
-def test_interlaced_is_refused(color: Any, tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in.mkv", codec="libx264", options={"x264-params": "tff=1"}, frames=5)
-    with pytest.raises(UnsupportedError, match="interlaced"):
         color(source)
 
 

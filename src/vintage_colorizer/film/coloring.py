@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ from vintage_colorizer.film.ahead import ahead
 from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame, to_depth
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
-from vintage_colorizer.film.source import FrameReader
+from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, propose_batch
@@ -92,12 +92,14 @@ def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame on its way to the network; only frames of the segment itself keep their full luma."""
+    """A frame or a field on its way to the network; only those of the segment itself keep the frame's full luma."""
 
     index: int
     luma: Plane | None
     small: Floats
-    repeats: bool  # whether it equals the frame before, as far as the network can see
+    repeats: bool  # whether it equals the one before, as far as the network can see
+    rows: slice  # those of the frame that this shows: all, or those of one field
+    opens: bool  # whether it is the first one of its frame
 
 
 def colored_frames(plan: Plan, segment: Segment, engine: Engine) -> Iterator[tuple[FilmFrame, float]]:
@@ -107,16 +109,47 @@ def colored_frames(plan: Plan, segment: Segment, engine: Engine) -> Iterator[tup
     """
     moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine)
     calmed = ahead(calm(ahead(moments, 4), plan.stability), 4)
-    source, encoding = plan.source, plan.encoding
-    maker: ChromaPlanes | None = None
-    for seen, chroma in calmed:
-        if seen.luma is None:
-            continue
-        stored = source.orientation.stored(chroma)
-        luma = to_depth(seen.luma, source.coding.depth, encoding.coding.depth)
-        maker = maker or ChromaPlanes(encoding.coding, luma.shape, encoding.halved, stored.shape[:2])
-        time = plan.starts[seen.index] * plan.times.base
-        yield FilmFrame(seen.index, time, luma, maker.planes(luma, stored), encoding), color.strength(chroma)
+    finisher = _Finisher(plan)
+    for index, of_frame in itertools.groupby(calmed, key=lambda one: one[0].index):
+        parts = list(of_frame)
+        luma = parts[0][0].luma
+        if luma is not None:
+            strength = sum(color.strength(chroma) for _, chroma in parts) / len(parts)
+            yield finisher.frame(index, luma, [(seen.rows, chroma) for seen, chroma in parts]), strength
+
+
+class _Finisher:
+    """Makes frames of luma planes and small chroma."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._makers: dict[tuple[int, ...], ChromaPlanes] = {}  # by the size of luma and of small chroma
+
+    def frame(self, index: int, luma: Plane, parts: Sequence[tuple[slice, Floats]]) -> FilmFrame:
+        """A frame; `parts` are the rows that are colored together, all or a field's, and their chroma."""
+        plan, encoding = self._plan, self._plan.encoding
+        deep = to_depth(luma, plan.source.coding.depth, encoding.coding.depth)
+        made = [(rows, self._planes(deep[rows], plan.source.orientation.stored(chroma))) for rows, chroma in parts]
+        chroma = made[0][1] if len(made) == 1 else (_woven(made, 0), _woven(made, 1))
+        return FilmFrame(index, plan.starts[index] * plan.times.base, deep, chroma, encoding)
+
+    def _planes(self, luma: Plane, chroma: Floats) -> tuple[Plane, Plane]:
+        size = (*luma.shape, *chroma.shape)
+        if size not in self._makers:
+            encoding = self._plan.encoding
+            self._makers[size] = ChromaPlanes(
+                encoding.coding, (luma.shape[0], luma.shape[1]), encoding.halved, (chroma.shape[0], chroma.shape[1])
+            )
+        return self._makers[size].planes(luma, chroma)
+
+
+def _woven(parts: Sequence[tuple[slice, tuple[Plane, Plane]]], index: int) -> Plane:
+    """One chroma plane of a frame, from those of its fields."""
+    fields = [(rows, planes[index]) for rows, planes in parts]
+    plane = np.empty((sum(len(field) for _, field in fields), fields[0][1].shape[1]), fields[0][1].dtype)
+    for rows, field in fields:
+        plane[rows] = field
+    return plane
 
 
 def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
@@ -126,10 +159,12 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     reader = FrameReader(plan, plan.encoding.threads)
     before: Floats | None = None
     for index, luma in reader.read(*plan.reach(segment)):
-        small = shrink_luma(luma, source.coding, source.orientation, height, width)
-        repeats = before is not None and np.array_equal(small, before)
-        yield _Seen(index, luma if segment.start <= index < segment.stop else None, small, repeats)
-        before = small
+        kept = luma if segment.start <= index < segment.stop else None
+        for place, rows in enumerate(plan.interlacing.parts):
+            small = shrink_luma(luma[rows], source.coding, source.orientation, height, width)
+            repeats = before is not None and np.array_equal(small, before)
+            yield _Seen(index, kept, small, repeats, rows, place == 0)
+            before = small
 
 
 def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Moment[_Seen]]:
@@ -142,7 +177,7 @@ def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Mo
         for seen in batch:
             if not seen.repeats:
                 chroma = _adjusted(next(answers), seen.small, plan)
-            yield Moment(seen, seen.small, chroma, seen.index in shots)
+            yield Moment(seen, seen.small, chroma, seen.opens and seen.index in shots)
 
 
 def _batches(frames: Iterator[_Seen]) -> Iterator[list[_Seen]]:

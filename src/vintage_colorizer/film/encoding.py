@@ -12,6 +12,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.film.fields import Interlacing
 from vintage_colorizer.film.planes import Coding, Plane
 from vintage_colorizer.film.source import Source, url
 from vintage_colorizer.options import FilmOptions
@@ -31,20 +32,29 @@ class Codec:
     chroma: str = "420"
     odd_chroma: str = "420"  # what it needs where a side is odd
     threads: str = "FRAME"
+    interlaced: bool = False  # whether it can hold fields
 
 
 CODECS: dict[str, Codec] = {
     # cpu-independent: without it, bytes depend on the processor, and on memory that was never written.
     "h264": Codec(
-        "libx264", (8, 10), 18, presets=True, settings=(("x264-params", "cpu-independent=1"),), odd_chroma="444"
+        "libx264",
+        (8, 10),
+        18,
+        presets=True,
+        settings=(("x264-params", "cpu-independent=1"),),
+        odd_chroma="444",
+        interlaced=True,
     ),
     "h265": Codec(
         "libx265", (8, 10, 12), 20, presets=True, settings=(("x265-params", "log-level=error"),), odd_chroma="444"
     ),
     "vp9": Codec("libvpx-vp9", (8, 10, 12), 24, settings=(("b", "0"), ("cpu-used", "4"), ("row-mt", "1"))),
     "av1": Codec("libsvtav1", (8, 10), 26, settings=(("preset", "8"),)),
-    "ffv1": Codec("ffv1", (8, 9, 10, 12, 14, 16), settings=(("level", "3"), ("slicecrc", "1")), threads="SLICE"),
-    "prores": Codec("prores_ks", (10,), chroma="422", odd_chroma="422", threads="SLICE"),
+    "ffv1": Codec(
+        "ffv1", (8, 9, 10, 12, 14, 16), settings=(("level", "3"), ("slicecrc", "1")), threads="SLICE", interlaced=True
+    ),
+    "prores": Codec("prores_ks", (10,), chroma="422", odd_chroma="422", threads="SLICE", interlaced=True),
 }
 
 
@@ -77,24 +87,31 @@ class Encoding:
     crf: int | None
     preset: str | None
     threads: int
+    fields: str = ""  # "tt" or "bb": interlaced, with the top or the bottom field first
 
     @classmethod
-    def of(cls, source: Source, codec: str, options: FilmOptions, threads: int) -> Encoding:
+    def of(cls, source: Source, how: Interlacing, codec: str, options: FilmOptions, threads: int) -> Encoding:
         """Decide how to encode a film.
 
         Raises:
-            OptionError: the codec has no such setting.
+            OptionError: the codec has no such setting, or cannot hold fields.
         """
         require_settings(codec, options)
         kind = CODECS[codec]
+        if how.mode == "keep" and not kind.interlaced:
+            able = ", ".join(name for name, one in CODECS.items() if one.interlaced)
+            raise OptionError(f"{codec} cannot hold interlaced films; choose --codec {able}.")
         depth = min((one for one in kind.depths if one >= source.coding.depth), default=kind.depths[-1])
         width = source.width * (1 if options.preview is None else 2)  # a preview has both side by side
         odd = source.width % 2 or source.height % 2
+        chroma = kind.odd_chroma if odd else kind.chroma
+        if how.mode == "keep" and source.height % 4 and chroma == "420":
+            chroma = "444"  # the chroma of each field needs whole lines
         return cls(
             codec=codec,
             width=width,
             height=source.height,
-            chroma=kind.odd_chroma if odd else kind.chroma,
+            chroma=chroma,
             coding=Coding(source.coding.matrix, source.coding.full_range, depth),
             primaries=source.primaries,
             transfer=source.transfer,
@@ -103,6 +120,7 @@ class Encoding:
             crf=kind.crf if options.crf is None else options.crf,
             preset=options.preset,
             threads=threads,
+            fields=("tt" if how.top_first else "bb") if how.mode == "keep" else "",
         )
 
     @property
@@ -119,8 +137,9 @@ class Encoding:
         """What a user should know of it."""
         notes = []
         if self.chroma == "444":
+            what = "lines of its fields are" if self.fields else "size is"
             notes.append(
-                f"the size {source.width} x {source.height} is odd, so the result is {self.codec} with 4:4:4 chroma"
+                f"the {what} odd ({source.width} x {source.height}), so the result is {self.codec} with 4:4:4 chroma"
             )
         if self.coding.depth < source.coding.depth:
             notes.append(
@@ -174,6 +193,8 @@ class SegmentWriter:
         context.color_primaries, context.color_trc = encoding.primaries, encoding.transfer
         context.thread_count, context.thread_type = encoding.threads, codec.threads
         context.options = dict(codec.settings)
+        if encoding.fields:
+            context.options |= {"field_order": encoding.fields, "flags": "+ilme+ildct"}
         if encoding.crf is not None:
             context.options["crf"] = str(encoding.crf)
         if encoding.preset is not None:

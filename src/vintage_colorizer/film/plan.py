@@ -15,10 +15,12 @@ from pydantic import Base64Bytes
 
 from vintage_colorizer.files import identity
 from vintage_colorizer.film.encoding import Encoding
+from vintage_colorizer.film.fields import WHOLE, Interlacing
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
+from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.scan import Scan, scan
-from vintage_colorizer.film.source import FrameReader, Source
+from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import REACH
 from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
 from vintage_colorizer.networks.engines import Engine
@@ -31,6 +33,7 @@ from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
+LATER_OPTIONS = ("field_rate", "keep_interlaced")  # not in fingerprints of earlier versions unless they are chosen
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Plan:
     damaged: bool = False  # whether the scan found damage
     offsets: tuple[int, ...] = (0,)  # to add to the times of all streams, in each part of the file, see `Clock`
     refused: tuple[int, ...] = ()  # streams that were tried and cannot be copied into the result
+    interlacing: Interlacing = WHOLE
 
     @property
     def times(self) -> Times:
@@ -136,6 +140,7 @@ def threads_of(options: FilmOptions) -> int:
 def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str) -> str:
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
     shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
+    shaping = {name: value for name, value in shaping.items() if value or name not in LATER_OPTIONS}
     parts = [identity(path), network, threads_of(options), suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -150,14 +155,21 @@ def make_plan(
 ) -> Plan:
     """Scan a film and decide everything about its result."""
     threads = threads_of(options)
-    found = scan(source, threads, options.preview, lambda *count: report(Progress("scanning", *count)))
+    found = scan(
+        source,
+        threads,
+        options.preview,
+        lambda *count: report(Progress("scanning", *count)),
+        field_rate=options.field_rate,
+        keep_interlaced=options.keep_interlaced,
+    )
     engine = networks.engine(options)
     look = options.look or FILM_LOOK
     settings = settings_of(options, look, engine.info)
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
         factor = _choose_render_factor(found, engine, settings, threads)
-    encoding = Encoding.of(found.source, codec, options, threads)
+    encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
     return Plan(
         fingerprint=fingerprint,
         identity=identity(source),
@@ -179,6 +191,7 @@ def make_plan(
         signatures=found.signatures,
         damaged=found.damaged,
         offsets=found.offsets,
+        interlacing=found.interlacing,
     )
 
 

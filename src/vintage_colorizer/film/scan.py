@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from vintage_colorizer.errors import UnreadableError, UnsupportedError
+from vintage_colorizer.errors import UnreadableError
+from vintage_colorizer.film.fields import (
+    NOTES,
+    WHOLE,
+    CombMeter,
+    Interlacing,
+    decimated,
+    evenly,
+    whole_frames,
+)
 from vintage_colorizer.film.probing import depth_of
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.signatures import signature, thumb
 from vintage_colorizer.film.source import (
-    INTERLACED_SHARE,
     Losses,
     Source,
     decode,
@@ -30,6 +40,7 @@ from vintage_colorizer.film.source import (
 )
 from vintage_colorizer.film.timeline import Clock, in_order, shift_of
 
+FLAGGED_SHARE = 0.1  # of the frames, above which a film says that it is interlaced
 Count = Callable[[int, int | None, int], None]  # frames done, frames in all if known, shots so far
 
 
@@ -46,6 +57,7 @@ class Scan:
     signatures: bytes  # of all frames, one after the other, see `signature`
     damaged: bool
     notes: tuple[str, ...]
+    interlacing: Interlacing = WHOLE
 
 
 class _Tally:
@@ -59,6 +71,7 @@ class _Tally:
         self.interlaced = self.resized = self.corrupt = self.captioned = 0
         self.transparent = False
         self.shots = ShotDetector()
+        self.combs = CombMeter()
         self.signatures = bytearray()
 
     def add(self, frame: VideoFrame, source: Source) -> None:
@@ -77,49 +90,90 @@ class _Tally:
         self.captioned += has_captions(frame)
         self.transparent = self.transparent or is_transparent(frame)
         self.resized += (frame.width, frame.height) != (source.width, source.height)
-        small = thumb(luma_plane(frame, source))
+        luma = luma_plane(frame, source)
+        self.combs.push(luma, source.coding.depth)
+        small = thumb(luma)
         self.shots.push(small)
         self.signatures += signature(small, source.coding.depth)
 
 
-def scan(path: Path, threads: int, seconds: float | None, count: Count) -> Scan:
-    """Decode a film once.
+def scan(
+    path: Path,
+    threads: int,
+    seconds: float | None,
+    count: Count,
+    *,
+    field_rate: bool = False,
+    keep_interlaced: bool = False,
+) -> Scan:
+    """Decode a film once; twice if it is interlaced.
 
     Args:
         path: the film.
         threads: for the decoder.
         seconds: how much of it matters; None for all.
         count: told about progress.
+        field_rate: whether each field of an interlaced film is to become a frame.
+        keep_interlaced: whether its fields are to stay as they are.
 
     Raises:
         InputError: it cannot be read, holds no frames, or is of a kind that is not colored.
     """
     depth, too_late = depth_of(path)
-    losses, tally = Losses(), _Tally()
-    source: Source | None = None
-    with open_film(path, depth) as container:
-        stream = film_stream(container, path)
-        prepare_decoder(stream, threads)
-        clock = Clock(container)
-        for frame in decode(container, stream, losses, clock):
-            source = source or describe(path, container, stream, frame, depth)
-            tally.add(frame, source)
-            if seconds is not None and (tally.length + tally.last_duration) * Fraction(*source.time_base) >= seconds:
-                break
-            count(len(tally.parts), stream.frames or None, len(tally.shots.starts))
-    if source is None:
-        why = f" ({losses.reasons[0]})" if losses.reasons else ""
-        raise UnreadableError(f"has no frames that can be decoded{why}; it may be damaged.", path)
-    if tally.interlaced > INTERLACED_SHARE * len(tally.parts):
-        raise UnsupportedError("is interlaced, which is not colored yet; deinterlace it first.", path)
-    found = _result(source, tally, clock, losses)
-    late = f"{too_late} streams were left out, as they begin too late in the file"
-    return replace(found, notes=(*found.notes, late)) if too_late else found
+    look = _Look(path, threads, seconds, depth)
+    found, tally = look.through(WHOLE, count)
+    rate = found.source.rate[0] / found.source.rate[1]
+    flagged = tally.interlaced > FLAGGED_SHARE * len(tally.parts)
+    how = tally.combs.verdict(flagged, rate, keep=keep_interlaced, field_rate=field_rate)
+    if how.filters:
+        found, _ = look.through(how, count)
+    notes = [NOTES[how.mode]] if how.mode != "whole" else []
+    if too_late:
+        notes.append(f"{too_late} streams were left out, as they begin too late in the file")
+    return replace(found, interlacing=how, notes=(*found.notes, *notes))
 
 
-def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses) -> Scan:
+@dataclass(frozen=True)
+class _Look:
+    """A look through a film."""
+
+    path: Path
+    threads: int
+    seconds: float | None
+    depth: int  # see `depth_of`
+
+    def through(self, how: Interlacing, count: Count) -> tuple[Scan, _Tally]:
+        """Decode the film, put fields together, and gather what is to be known."""
+        losses, tally = Losses(), _Tally()
+        source: Source | None = None
+        with open_film(self.path, self.depth) as container:
+            stream = film_stream(container, self.path)
+            prepare_decoder(stream, self.threads)
+            clock = Clock(container)
+            for frame in self._frames(container, stream, losses, clock, how):
+                source = source or how.adapted(describe(self.path, container, stream, frame, self.depth))
+                tally.add(frame, source)
+                length = (tally.length + tally.last_duration) * Fraction(*source.time_base)
+                if self.seconds is not None and length >= self.seconds:
+                    break
+                count(len(tally.parts), stream.frames or None, len(tally.shots.starts))
+        if source is None:
+            why = f" ({losses.reasons[0]})" if losses.reasons else ""
+            raise UnreadableError(f"has no frames that can be decoded{why}; it may be damaged.", self.path)
+        return _result(source, tally, clock, losses, how), tally
+
+    def _frames(
+        self, container: InputContainer, stream: VideoStream, losses: Losses, clock: Clock, how: Interlacing
+    ) -> Iterator[VideoFrame]:
+        base = how.base(stream.time_base or Fraction(1, 1000))
+        frames = whole_frames(decode(container, stream, losses, clock), how, base)
+        return decimated(frames) if how.drops else frames
+
+
+def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: Interlacing) -> Scan:
     usual = usual_duration(source)
     offsets, starts, notes = _placed(source, tally, clock, usual)
+    starts = evenly(starts) if how.drops else starts
     last = tally.last_duration or (starts[-1] - starts[-2] if len(starts) > 1 else usual)
     durations = [after - before for before, after in pairwise(starts)] + [last]
     if losses.packets:

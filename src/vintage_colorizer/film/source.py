@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -24,7 +24,6 @@ from av.video.stream import VideoStream
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
-from vintage_colorizer.film.signatures import agrees
 from vintage_colorizer.film.timeline import Clock
 
 SUFFIXES = [
@@ -62,8 +61,6 @@ HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics by their numbe
 UNSPECIFIED = 2
 LARGEST_SIDE = 16384
 LONGEST_LOOK = 10**12  # microseconds
-ROUGHLY = 100  # frames to go back further where seeking went too far
-INTERLACED_SHARE = 0.1  # of the frames looked at, above which a film counts as interlaced
 RAW_PLANAR = ("yuv4", "yuvj4", "yuva4", "gray", "nv12", "nv16", "nv21", "nv24", "p010", "p210", "p410", "p012", "p016")
 
 
@@ -315,15 +312,16 @@ def decode(
             return
         except av.error.FFmpegError as error:  # the file ends in the middle
             losses.add(error)
-            yield from _decoded(None, stream, losses)
+            yield from decoded(None, stream, losses)
             return
         if clock is not None and packet.size:
             packet.opaque = (clock.part(packet),)
         if packet.stream is stream:
-            yield from _decoded(packet, stream, losses)
+            yield from decoded(packet, stream, losses)
 
 
-def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFrame]:
+def decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFrame]:
+    """The frames that a packet, or None for the last ones, brings forth; damage is counted."""
     try:
         return stream.codec_context.decode(packet) if packet is None else packet.decode()
     except av.error.EOFError:
@@ -331,105 +329,6 @@ def _decoded(packet: Any, stream: VideoStream, losses: Losses) -> list[VideoFram
     except (av.error.FFmpegError, ValueError) as error:
         losses.add(error)
         return []
-
-
-class Scanned(Protocol):
-    """What a scan found that it takes to read frames again: a `Scan`, or a `Plan` made from one."""
-
-    @property
-    def source(self) -> Source:
-        """The film."""
-
-    @property
-    def raw_times(self) -> Sequence[int | None]:
-        """The times of its frames, see `time_of`."""
-
-    @property
-    def signatures(self) -> bytes:
-        """Of its frames, see `signature`; empty if none were kept."""
-
-    @property
-    def damaged(self) -> bool:
-        """Whether it found damage."""
-
-
-class FrameReader:
-    """Reads ranges of a film that was scanned; what it reads looks as it did then."""
-
-    def __init__(self, film: Scanned, threads: int) -> None:
-        """`threads` are the decoder's."""
-        self._film, self._source, self._threads = film, film.source, threads
-        self._path = Path(film.source.path)
-        self._times = times = film.raw_times
-        known = [time for time in times if time is not None]
-        self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
-
-    def read(self, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
-        """Yield (index, luma plane) for start <= index < stop.
-
-        Raises:
-            UnreadableError: a frame that was there before is not there any more, or looks different.
-        """
-        expected = start
-        why = ""
-        # Some containers are sought in only roughly; and decoding from some frame on can give other frames,
-        # or other pictures, than decoding from the beginning.
-        for first in dict.fromkeys((start, max(0, start - ROUGHLY), 0)):
-            why = "was lost while it was read; has the file changed?"
-            for index, frame in self._from(first):
-                if index < expected:
-                    continue
-                if index > expected:
-                    break
-                luma = luma_plane(frame, self._source)
-                if not self._agrees(index, luma, first):
-                    why = "is decoded differently each time; it may be damaged, so try again with --threads 1."
-                    break
-                yield index, luma
-                expected += 1
-                if expected == stop:
-                    return
-        raise UnreadableError(f"has a frame ({expected}) that {why}", self._path)
-
-    def _agrees(self, index: int, luma: Plane, first: int) -> bool:
-        """Whether a frame decoded from `first` on looks as it did in the scan.
-
-        What is made of damaged packets varies from time to time, so from the beginning it is taken as it comes.
-        """
-        if self._film.damaged and first == 0:
-            return True
-        return agrees(self._film.signatures, index, luma, self._source.coding.depth)
-
-    def _from(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames from one near `start` at which decoding can begin; none if there is no way."""
-        time = self._times[start]
-        with open_film(self._path, self._source.depth) as container:
-            stream = film_stream(container, self._path)
-            prepare_decoder(stream, self._threads)
-            if start == 0:
-                yield from enumerate(decode(container, stream, Losses()))
-                return
-            if self._index is None or time is None:
-                return
-            try:
-                _prime(container, stream)
-                container.seek(time, stream=stream)
-            except av.error.FFmpegError:
-                return
-            begun = False
-            for frame in decode(container, stream, Losses()):
-                index = self._index.get(time_of(frame))
-                begun = begun or frame.key_frame
-                if not begun or index is None:
-                    return
-                yield index, frame
-
-
-def _prime(container: InputContainer, stream: VideoStream) -> None:
-    """Decode the first packet, which can hold what later frames need, such as the version of x264."""
-    for packet in container.demux(stream):
-        _decoded(packet, stream, Losses())
-        return
 
 
 def prepare_decoder(stream: VideoStream, threads: int) -> None:

@@ -53,10 +53,9 @@ class Clock:
     def part(self, packet: Any) -> int:
         """The part of the file a packet belongs to; subtitles and the like go with picture and sound."""
         index: int = packet.stream_index
-        time = packet.pts if packet.dts is None else packet.dts
-        if time is None:
+        if packet.dts is None:  # the first packets of a stream whose frames are reordered, say
             return self._now.get(index, len(self._parts) - 1)
-        at = float(time * packet.time_base)
+        at = float(packet.dts * packet.time_base)
         if not _is_steady(packet.stream):
             return self._nearest(at)
         part = self._part_at(index, at)
