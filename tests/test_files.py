@@ -13,7 +13,7 @@ import pytest
 from support import bad_files
 from support.photos import DISCLOSURE, colored
 from vintage_colorizer.errors import DiskFullError, OutputError, UnreadableError
-from vintage_colorizer.files import atomically, locked
+from vintage_colorizer.files import atomically, free_name, locked
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.photo.writing import write_photo
@@ -131,3 +131,11 @@ def test_an_interrupt_leaves_the_old_file(tmp_path: Path) -> None:
         write_photo(target, colored(photo).view(Interrupting), photo, format="TIFF", disclosure=DISCLOSURE)
     assert target.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_a_free_name_is_found(tmp_path: Path) -> None:
+    wanted = tmp_path / "colored.png"
+    assert free_name(wanted) == wanted
+    wanted.touch()
+    (tmp_path / "colored-2.png").symlink_to(tmp_path / "nowhere")
+    assert free_name(str(wanted)) == tmp_path / "colored-3.png"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -128,6 +129,13 @@ def read_errors(name: str) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(f"cannot be opened ({reason}).", name) from error
+
+
+def free_name(path: str | os.PathLike[str]) -> Path:
+    """`path` if nothing is there, else the first of `NAME-2`, `NAME-3`, ... that is free."""
+    wanted = Path(path)
+    candidates = (wanted.with_stem(f"{wanted.stem}-{number}") for number in itertools.count(2))
+    return wanted if not os.path.lexists(wanted) else next(one for one in candidates if not os.path.lexists(one))
 
 
 def identity(path: Path) -> str:

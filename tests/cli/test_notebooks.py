@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import skimage.data
+from PIL import Image
 
+from support.bad_films import make_film
 from vintage_colorizer.cli import notebooks
 from vintage_colorizer.errors import OptionError
 
@@ -19,7 +24,11 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 
 
-def run(name: str, folder: Path) -> list[Any]:
+def notebook(name: str) -> Any:
+    return json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+
+
+def run(name: str, folder: Path, changes: Mapping[str, str] = {}) -> list[Any]:
     """Run every cell of a notebook in a real kernel, in a folder of its own; the contents of all that is put out.
 
     This asks and waits in turn. A client that listens and sends at the same time, as nbclient does for widgets that
@@ -28,14 +37,16 @@ def run(name: str, folder: Path) -> list[Any]:
     for module in ("ipykernel", "ipywidgets"):
         pytest.importorskip(module)
     manager = pytest.importorskip("jupyter_client.manager")
-    notebook = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
     put_out: list[Any] = []
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with manager.run_kernel(cwd=str(folder), env=environment) as kernel:
-        for cell in notebook["cells"]:
+        for cell in notebook(name)["cells"]:
             if cell["cell_type"] == "code":
+                code = "".join(cell["source"])
+                for old, new in changes.items():
+                    code = code.replace(old, new)
                 done = kernel.execute_interactive(
-                    "".join(cell["source"]), timeout=280, output_hook=lambda message: put_out.append(message["content"])
+                    code, timeout=280, output_hook=lambda message: put_out.append(message["content"])
                 )["content"]
                 assert done["status"] == "ok", "\n".join(done["traceback"])
     assert [one["text"] for one in put_out if one.get("name") == "stderr"] == []
@@ -53,7 +64,46 @@ def test_photo(tmp_path: Path) -> None:
 
 def test_film(tmp_path: Path) -> None:
     run("film", tmp_path)
-    assert (tmp_path / "reel-color.mp4").stat().st_size > 5_000
+    assert (tmp_path / "demo-pan-color.mp4").stat().st_size > 5_000
+
+
+def named(name: str, settings: dict[str, str]) -> dict[str, str]:
+    """What a person changes in a notebook before running it."""
+    code = "".join("".join(cell["source"]) for cell in notebook(name)["cells"])
+    assert all(old in code for old in settings)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("film", {}),
+        ("film", {'film = ""': 'film = "reel.mp4"'}),
+        ("photo", {}),
+        ("photo", {"photo = demo_picture()": 'photo = "grandma.jpg"'}),
+        pytest.param("train", {}, marks=pytest.mark.slow),
+    ],
+)
+def test_files_of_the_user_are_never_written_over(name: str, changes: dict[str, str], tmp_path: Path) -> None:
+    make_film(tmp_path / "reel.mp4", codec="libx264")
+    color_photo = skimage.data.astronaut()
+    for own in ("grandma.jpg", "colored.png", "photos/1.jpg"):
+        (tmp_path / own).parent.mkdir(exist_ok=True)
+        Image.fromarray(color_photo).save(tmp_path / own)
+    for number in range(2, 9):
+        shutil.copy(tmp_path / "photos" / "1.jpg", tmp_path / "photos" / f"{number}.jpg")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    run(name, tmp_path, named(name, changes))
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before
+    assert len(after) > len(before)
+
+
+def test_a_film_of_the_user_stops_the_film_notebook(tmp_path: Path) -> None:
+    (tmp_path / "demo-pan-color.mp4").write_bytes(b"precious")
+    with pytest.raises(AssertionError, match="exists and was made differently"):
+        run("film", tmp_path)
+    assert (tmp_path / "demo-pan-color.mp4").read_bytes() == b"precious"
 
 
 @pytest.mark.slow
