@@ -193,6 +193,12 @@ def _share_in_gamut(y: Floats, shifts: Floats, white: np.float32) -> Floats:
     return np.asarray(np.minimum(up, white, out=up))
 
 
+def attainable(chroma: Floats, luma: Floats) -> Floats:
+    """Chroma, h x w x 2, shortened to what luma, h x w in 0..1, can hold, as in merging."""
+    share = _share_in_gamut(luma, _rgb_shifts(chroma), np.float32(1))
+    return np.asarray(chroma * share[..., None], dtype=np.float32)
+
+
 def adjust(chroma: Floats, luma: Floats, saturation: float = 1.0, warmth: float = 0.0) -> Floats:
     """Apply the two settings that need no network, on small planes.
 

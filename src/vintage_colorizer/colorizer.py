@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
+from vintage_colorizer.hints import as_hints, obeyed
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, settings_of, small_luma
@@ -79,7 +80,7 @@ class Colorizer:
         engine = self.engine(options)
         look = options.look or PHOTO_LOOK
         settings = settings_of(options, look, engine.info)
-        proposal = self.networks.propose(photo.pixels, options, settings)
+        proposal = self.networks.propose(photo.pixels, options, settings, as_hints(options.hints))
         return ColorizedPhoto(
             photo=photo,
             chroma=proposal.chroma,
@@ -114,10 +115,12 @@ class Colorizer:
         options = self.options.replace(**settings)
         engine = self.engine(options)
         look_settings = settings_of(options, options.look or PHOTO_LOOK, engine.info)
-        chroma = self.networks.propose(luma, options, look_settings).chroma
+        hints = as_hints(options.hints)
+        chroma = self.networks.propose(luma, options, look_settings, hints).chroma
         saturation = options.saturation * look_settings.saturation
         small = small_luma(luma, *chroma.shape[:2])
-        return color.upsample(color.adjust(chroma, small, saturation, options.warmth), *luma.shape)
+        adjusted = color.adjust(chroma, small, saturation, options.warmth)
+        return color.upsample(obeyed(adjusted, small, hints), *luma.shape)
 
     def film(
         self,

@@ -7,12 +7,14 @@ reach the server; `...Options` add where and how a network runs, which is for th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.hints import Hint, as_hints
 
 Look = Literal["artistic", "stable", "video"]
 Network = Literal["compact", "deoldify"]
@@ -107,9 +109,23 @@ class ColorSettings(BaseOptions):
     )
 
 
+def _hints(values: Any) -> tuple[str, ...]:
+    """Hints given as objects or text, each in its one form as text."""
+    try:
+        return tuple(str(hint) for hint in as_hints(values))
+    except OptionError as error:
+        raise PydanticCustomError("hint", "{sentence}", {"sentence": str(error)}) from None
+
+
 class PhotoSettings(ColorSettings):
     """What a photo needs besides."""
 
+    hints: Annotated[tuple[str, ...], BeforeValidator(_hints)] = Field(
+        (),
+        description="A color you know, at a place from 0,0 (top left) to 1,1, with a radius if it is large: "
+        "0.42,0.63=navy or 0.1,0.9,0.05=#804020; none for what has no color. May be repeated.",
+        examples=[["0.42,0.63=navy"]],
+    )
     format: PhotoFormat | None = Field(None, description="Format of the result; the source's by default.")
     quality: int | None = Field(
         None,
@@ -188,6 +204,7 @@ class ColorKeywords(TypedDict, total=False):
 class PhotoKeywords(ColorKeywords, total=False):
     """The fields of `PhotoOptions` as keywords."""
 
+    hints: Sequence[Hint | str]
     format: PhotoFormat | None
     quality: int | None
     strip: bool
@@ -283,6 +300,8 @@ def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
     problem = error.errors()[0]
     name = str(problem["loc"][0]) if problem["loc"] else "options"
     shown = name.replace("_", "-")
+    if problem["type"] == "hint":
+        return str(problem["msg"])
     if problem["type"] == "extra_forbidden":
         if name in PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys():
             return f"{shown} is for the owner of the machine to choose; leave it out."

@@ -31,6 +31,7 @@ app = typer.Typer(
 weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 Command = Callable[..., None]
+REPEATED = {"hints": ("--hint", "X,Y=COLOR")}  # options that are given once for each value, and what that is
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 # What all commands have; results go to standard output even when quiet.
 COMMON = {
@@ -87,9 +88,9 @@ def _parameter(name: str, field: Any, environment: bool) -> inspect.Parameter:
     """One command-line option. Values pass as text: the options class validates them."""
     flag, several = field.annotation is bool, get_origin(field.annotation) is tuple
     option = typer.Option(
-        "--" + name.replace("_", "-"),
+        REPEATED.get(name, ("--" + name.replace("_", "-"), ""))[0],
         help=field.description,
-        metavar=None if flag else _metavar(field.annotation),
+        metavar=None if flag else REPEATED[name][1] if name in REPEATED else _metavar(field.annotation),
         envvar=f"VINTAGE_COLORIZER_{name.upper()}" if environment else None,
     )
     kind = bool if flag else list[str] | None if several else str | None
@@ -136,6 +137,12 @@ def photo(
             "-o", "--out", metavar="PLACE", help="File, folder or URL; NAME-color.EXT beside the source by default."
         ),
     ] = None,
+    hints_file: Annotated[
+        str | None,
+        typer.Option(
+            "--hints", metavar="FILE", help="Hints in a file: JSON lines, or a PNG layer that is opaque where you know."
+        ),
+    ] = None,
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
     ] = None,
@@ -148,6 +155,7 @@ def photo(
     from vintage_colorizer.cli.console import Console
 
     console = Console(quiet)
+    options = photo_command.with_hints_of(hints_file, options)
     inputs = photo_command.inputs(paths or [], demo, console)
     target = None if out is None else place(out)
     if try_factors is not None or inputs == [Path("-")]:
@@ -159,6 +167,18 @@ def photo(
             photo_command.color_stream(single, options, job, console)
     else:
         raise typer.Exit(photo_command.color_photos(inputs, target, options, job, console))
+
+
+@app.command()
+@takes()
+def hints(
+    *, path: Annotated[str, typer.Argument(metavar="FILE", help="A picture that was colored with hints.")]
+) -> None:
+    """Print the hints a picture was colored with, as JSON lines for --hints."""
+    from vintage_colorizer.cli import photo as photo_command
+
+    for line in photo_command.stated_in(Path(path)):
+        typer.echo(line)
 
 
 @app.command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +20,14 @@ from vintage_colorizer.archive.inputs import Outcome
 from vintage_colorizer.archive.places import Place, place
 from vintage_colorizer.cli.console import Console, Tally, open_report, single_line
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, VintageColorizerError
+from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, UnsupportedError, VintageColorizerError
 from vintage_colorizer.files import atomically
+from vintage_colorizer.hints import as_hints
 from vintage_colorizer.options import JobOptions, PhotoOptions
 from vintage_colorizer.photo.formats import NAMES, output_format
+from vintage_colorizer.photo.hint_files import read_hints
 from vintage_colorizer.photo.picture import Origin, Photo
-from vintage_colorizer.photo.reading import read_photo
+from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.photo.writing import write_photo
@@ -52,6 +57,26 @@ def inputs(names: list[str], demo: bool, console: Console) -> list[Place]:
             demo_picture().save(file, "JPEG", quality=95)
         console.say(f"Wrote {picture}, a grey picture to try things on.")
     return [picture]
+
+
+def with_hints_of(path: str | None, options: PhotoOptions) -> PhotoOptions:
+    """The options with the hints of a file added to those that were given."""
+    if path is None:
+        return options
+    return options.replace(hints=[*read_hints(Path(path)), *options.hints])
+
+
+def stated_in(path: Path) -> Iterator[str]:
+    """The hints a picture was colored with, each as JSON.
+
+    Raises:
+        InputError: it cannot be read, or was not colored by Vintage Colorizer.
+    """
+    header = probe(path)
+    if header.fingerprint is None:
+        raise UnsupportedError("was not colored by Vintage Colorizer, so it states no hints.", path)
+    for hint in as_hints(header.hints):
+        yield json.dumps({name: value for name, value in asdict(hint).items() if value != ""})
 
 
 def require_one_format(name: str | None, options: PhotoOptions) -> None:

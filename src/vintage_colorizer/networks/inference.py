@@ -6,15 +6,18 @@ import dataclasses
 import logging
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.errors import OptionError, OutOfMemoryError
+from vintage_colorizer.hints import Hint, painted
 from vintage_colorizer.networks import catalog, weights
 from vintage_colorizer.networks.catalog import PHOTO_LOOK, LookSettings
 from vintage_colorizer.networks.engines import (
@@ -70,8 +73,12 @@ class Networks:
                     log.warning("%s", advice)
             return self._engines[key]
 
-    def propose(self, pixels: Pixels, options: ColorOptions, settings: LookSettings) -> Proposal:
+    def propose(
+        self, pixels: Pixels, options: ColorOptions, settings: LookSettings, hints: Sequence[Hint] = ()
+    ) -> Proposal:
         """Ask for the chroma of a picture, at smaller sizes or on the processor when memory is short.
+
+        A network that takes no hints is not told any.
 
         Raises:
             OutOfMemoryError: nothing helped.
@@ -82,14 +89,14 @@ class Networks:
         notes: list[str] = []
         if wanted == "auto":
             try:
-                return Proposal(*choose_render_factor(engine, pixels, settings))
+                return Proposal(*choose_render_factor(engine, pixels, settings, hints))
             except OutOfMemoryError as error:
                 notes.append("not enough memory to compare render factors")
                 log.warning("%s", error)
                 wanted = settings.render_factor
         for factor in _ladder(wanted):
             try:
-                return Proposal(propose(engine, pixels, factor, settings.vividness), factor, tuple(notes))
+                return Proposal(propose(engine, pixels, factor, settings.vividness, hints), factor, tuple(notes))
             except OutOfMemoryError as error:
                 notes.append(f"not enough memory at render factor {factor}")
                 log.warning("%s", error)
@@ -97,7 +104,7 @@ class Networks:
             raise OutOfMemoryError(f"There is not enough memory for {engine.info.name} even at render factor {factor}.")
         cpu = self.engine(options.replace(device="cpu"))
         notes.append("the processor was used, as the GPU has too little memory")
-        return Proposal(propose(cpu, pixels, wanted, settings.vividness), wanted, tuple(notes))
+        return Proposal(propose(cpu, pixels, wanted, settings.vividness, hints), wanted, tuple(notes))
 
 
 def load_engine(options: ColorOptions) -> Engine:
@@ -125,16 +132,29 @@ def load_engine(options: ColorOptions) -> Engine:
     return TorchEngine(network.tensors or network.path, device=options.device, threads=options.threads)
 
 
-def propose(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
+def propose(
+    engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None, hints: Sequence[Hint] = ()
+) -> Floats:
     """Ask for small chroma, h x w x 2, that covers exactly the picture; a panorama is seen in squares."""
     height, width = pixels.shape[:2]
     if PANORAMA[0] < max(height, width) / min(height, width) <= PANORAMA[1]:
-        return _propose_panorama(engine, pixels, render_factor, vividness)
+        return _propose_panorama(engine, pixels, render_factor, vividness, hints)
     height, width = engine.info.working_size(height, width, render_factor)
-    return np.asarray(propose_batch(engine, small_luma(pixels, height, width)[None], vividness)[0])
+    luma = small_luma(pixels, height, width)
+    return np.asarray(propose_batch(engine, luma[None], vividness, _told(engine, hints, luma))[0])
 
 
-def _propose_panorama(engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None) -> Floats:
+def _told(engine: Engine, hints: Sequence[Hint], luma: Floats) -> Floats | None:
+    """Hints as a network is told of them beside luma of its working size, 1 x 3 x h x w; None if it is not."""
+    if not hints or not engine.info.has_hints:
+        return None
+    height, width = (side // engine.info.stride for side in luma.shape)
+    return painted(hints, cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))[None]
+
+
+def _propose_panorama(
+    engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None, hints: Sequence[Hint]
+) -> Floats:
     """As `propose`, in squares that overlap by half and fade into each other.
 
     Seen at once, a panorama would be a few pixels high, or squeezed into a square that looks like nothing known.
@@ -145,27 +165,37 @@ def _propose_panorama(engine: Engine, pixels: Pixels, render_factor: int, vividn
     length = round(cells * max(height, width) / min(height, width))
     shape = (length, cells) if axis == 0 else (cells, length)
     luma = small_luma(pixels, shape[0] * stride, shape[1] * stride)
+    grid = _told(engine, hints, luma)
     count = math.ceil(2 * length / cells) - 1
     fade = 1 - np.abs(2 * (np.arange(cells) + 0.5) / cells - 1)
     total, weights = np.zeros((*shape, 2)), np.zeros(length)
     for first in np.linspace(0, length - cells, count).round().astype(int):
         square = luma.take(range(first * stride, first * stride + side), axis)
-        chroma = propose_batch(engine, square[None], vividness)[0]
+        told = None if grid is None else grid.take(range(first, first + cells), 2 + axis)
+        chroma = propose_batch(engine, square[None], vividness, told)[0]
         np.moveaxis(total, axis, 0)[first : first + cells] += np.moveaxis(chroma, axis, 0) * fade[:, None, None]
         weights[first : first + cells] += fade
     return np.asarray(total / np.expand_dims(weights, (1 - axis, 2)), dtype=np.float32)
 
 
-def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
-    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
+def propose_batch(engine: Engine, lumas: Floats, vividness: float | None, hints: Floats | None = None) -> Floats:
+    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2.
+
+    `hints`, if any, are as an engine takes them, N x 3 x h x w.
+    """
     height, width = lumas.shape[1:]
     multiple, stride = engine.info.multiple, engine.info.stride
-    padded = np.pad(lumas, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
-    chroma = engine.chroma(padded[:, None], vividness)
+    down, right = -height % multiple, -width % multiple
+    padded = np.pad(lumas, ((0, 0), (0, down), (0, right)), mode="edge")
+    if hints is not None:
+        hints = np.pad(hints, ((0, 0), (0, 0), (0, down // stride), (0, right // stride)))
+    chroma = engine.chroma(padded[:, None], vividness, hints)
     return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
 
 
-def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings) -> tuple[Floats, int]:
+def choose_render_factor(
+    engine: Engine, pixels: Pixels, settings: LookSettings, hints: Sequence[Hint] = ()
+) -> tuple[Floats, int]:
     """Render at several sizes and keep the one the others agree with most.
 
     A wrong color, such as a hand left grey, is usually wrong at one size and right at the rest, so
@@ -175,7 +205,7 @@ def choose_render_factor(engine: Engine, pixels: Pixels, settings: LookSettings)
     proposals = []
     for factor in factors:
         try:
-            proposals.append(propose(engine, pixels, factor, settings.vividness))
+            proposals.append(propose(engine, pixels, factor, settings.vividness, hints))
         except OutOfMemoryError:
             if not proposals:
                 raise

@@ -53,6 +53,7 @@ class Header:
     depth: int  # bits of a sample: 8, 16 or 32 (float)
     has_alpha: bool
     fingerprint: str | None  # of our own results; None for other people's pictures
+    hints: str = ""  # stated in our own results, see `Hint`; semicolons between them
 
 
 @dataclass(frozen=True)

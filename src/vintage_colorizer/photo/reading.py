@@ -30,7 +30,7 @@ from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, WebP
 from vintage_colorizer.photo.metadata import checked, transposed, upright
 from vintage_colorizer.photo.picture import Header, Origin, Photo
 from vintage_colorizer.photo.png import Png
-from vintage_colorizer.photo.xmp import fingerprint
+from vintage_colorizer.photo.xmp import own_words
 
 PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Pixels"
 
@@ -51,7 +51,7 @@ def probe(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Header
         return Header("PNG", width, height, photo.depth, photo.alpha is not None, None)
     with _open(source, max_megapixels) as (picture, _):
         width, height = picture.size[::-1] if picture.orientation >= 5 else picture.size
-        return Header(picture.format, width, height, picture.depth, picture.has_alpha, fingerprint(picture.xmp))
+        return Header(picture.format, width, height, picture.depth, picture.has_alpha, *own_words(picture.xmp))
 
 
 def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:

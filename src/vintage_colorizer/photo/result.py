@@ -15,6 +15,7 @@ from PIL import Image
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
+from vintage_colorizer.hints import as_hints, obeyed
 from vintage_colorizer.networks.catalog import LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
@@ -51,9 +52,10 @@ class ColorizedPhoto:
 
     @property
     def final_chroma(self) -> Floats:
-        """Small chroma after saturation and warmth."""
+        """Small chroma after saturation and warmth, in which every hint has its color."""
         saturation = self.options.saturation * self.settings.saturation
-        return color.adjust(self.chroma, self.luma, saturation, self.options.warmth)
+        adjusted = color.adjust(self.chroma, self.luma, saturation, self.options.warmth)
+        return obeyed(adjusted, self.luma, as_hints(self.options.hints))
 
     @property
     def pixels(self) -> Pixels:
@@ -130,12 +132,16 @@ class ColorizedPhoto:
             format=format,
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(self.fingerprint, look=self.look, network=self.network.name),
+            disclosure=Disclosure(
+                self.fingerprint, look=self.look, network=self.network.name, hints="; ".join(self.options.hints)
+            ),
         )
 
 
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
     shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
+    if not options.hints:  # results without any are those of versions that had none
+        del shaping["hints"]
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

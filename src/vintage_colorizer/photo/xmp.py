@@ -40,6 +40,7 @@ class Disclosure:
     software: str = f"Vintage Colorizer {__version__}"
     look: str = ""
     network: str = ""
+    hints: str = ""  # what people stated, apart from what was guessed
 
 
 _Statement: TypeAlias = "minidom.Element | minidom.Attr"
@@ -99,13 +100,15 @@ def _serialized(document: minidom.Document) -> bytes:
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
-def fingerprint(xmp: bytes) -> str | None:
-    """The fingerprint in the XMP of one of our results; None for everybody else's pictures."""
+def own_words(xmp: bytes) -> tuple[str | None, str]:
+    """The fingerprint and the stated hints in the XMP of one of our results; (None, "") for everybody else's."""
     document = parsed(xmp) if NAMESPACE.encode() in xmp else None
-    for statement in _statements(document) if document else ():
-        if (statement.namespaceURI, statement.localName) == (NAMESPACE, "fingerprint") and _value(statement):
-            return _value(statement)
-    return None
+    own = {
+        statement.localName: _value(statement)
+        for statement in (_statements(document) if document else ())
+        if statement.namespaceURI == NAMESPACE
+    }
+    return own.get("fingerprint") or None, own.get("hints", "")
 
 
 def without_other_parts(xmp: bytes) -> bytes:
@@ -159,6 +162,7 @@ def _description(about: str, disclosure: Disclosure) -> str:
         "software": disclosure.software,
         "look": disclosure.look,
         "network": disclosure.network,
+        "hints": disclosure.hints,
     }
     said = {key: html.escape(value) for key, value in own.items() if value}
     attributes = "".join(f' vintageColorizer:{key}="{value}"' for key, value in said.items())

@@ -1,0 +1,200 @@
+"""Hints: what somebody knows of the colors in a photo, said as places and colors.
+
+A hint is a place in the upright picture, a color, and where it matters how large the place is and who said so. As text,
+for the command line, HTTP and fingerprints: `X,Y[,RADIUS]=COLOR[ (WHO)]`, such as `0.42,0.63=navy` or
+`0.1,0.9,0.05=none (Aunt May)`. The color's luma does not count: a picture keeps its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
+
+from vintage_colorizer import color
+from vintage_colorizer.color import Floats
+from vintage_colorizer.errors import OptionError
+
+MOST = 500  # hints for a picture
+POINT = 0.012  # of the longer side: the radius of a hint that says none
+LARGEST_RADIUS = 0.5
+LONGEST_NAME = 200
+SPREAD = 0.04  # of the longer side: how far what a network did not do is made up for
+SAME_LIGHT = 0.1  # difference of luma up to which a neighbor is taken to be of the same thing
+ROUNDS = 8  # until neighboring hints have found their own colors
+SEPARATORS = set(";()")  # that the name of a person cannot hold, for the sake of hints as text
+TEXT = re.compile(
+    r"\s*([^,=]+),([^,=]+)(?:,([^,=]+))?=\s*((?:rgb|rgba|hsl|hsv)\([^)]*\)|[^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL
+)
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A place and its color.
+
+    Args:
+        x: from the left edge (0) to the right one (1) of the upright picture.
+        y: from the top (0) to the bottom (1).
+        color: `#rrggbb`, a name of CSS, or `none` for what has no color; kept as `#rrggbb` or `none`.
+        radius: of the place, in parts of the picture's longer side; 0 for a point.
+        by: who said so.
+
+    Raises:
+        OptionError: the place lies outside the picture, the color is not known, or the radius or name is too large.
+    """
+
+    x: float
+    y: float
+    color: str
+    radius: float = 0.0
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        """Check everything, and bring the color into its one form."""
+        if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
+            raise OptionError(f"The hint at {self.x:g},{self.y:g} lies outside the picture; x and y go from 0 to 1.")
+        if not 0 <= self.radius <= LARGEST_RADIUS:
+            raise OptionError(f"The hint's radius {self.radius:g} is not between 0 and {LARGEST_RADIUS:g}.")
+        if len(self.by) > LONGEST_NAME or not self.by.isprintable() or SEPARATORS & set(self.by):
+            raise OptionError(f"The name beside a hint must be a line of at most {LONGEST_NAME} letters without ; ( ).")
+        object.__setattr__(self, "color", _color(self.color))
+
+    @classmethod
+    def parse(cls, text: str) -> Hint:
+        """Read a hint as text, such as `0.42,0.63=navy`.
+
+        Raises:
+            OptionError: it is not one.
+        """
+        found = TEXT.fullmatch(text)
+        try:
+            if found is None:
+                raise ValueError
+            x, y, radius = (float(number) if number else 0.0 for number in found.groups()[:3])
+        except ValueError:
+            raise OptionError(f"{text!r} is no hint; say a place and a color, such as 0.42,0.63=navy.") from None
+        return cls(x, y, found[4], radius, (found[5] or "").strip())
+
+    def __str__(self) -> str:
+        """The hint as text."""
+        radius = f",{_plain(self.radius)}" if self.radius else ""
+        by = f" ({self.by})" if self.by else ""
+        return f"{_plain(self.x)},{_plain(self.y)}{radius}={self.color}{by}"
+
+    @property
+    def chroma(self) -> tuple[float, float]:
+        """U and V of the color."""
+        if self.color == "none":
+            return 0.0, 0.0
+        pixel = np.array([[ImageColor.getrgb(self.color)[:3]]], dtype=np.uint8)
+        u, v = color.chroma_of(pixel)[0, 0]
+        return float(u), float(v)
+
+
+def as_hints(given: Iterable[Hint | str] | str) -> tuple[Hint, ...]:
+    """Hints given as objects or as text; in one text, semicolons separate several.
+
+    Raises:
+        OptionError: one of them is wrong, or there are too many.
+    """
+    parts = (given,) if isinstance(given, str) else given
+    texts = (one if isinstance(one, Hint) else one.split(";") for one in parts)
+    flat = [hint for one in texts for hint in ([one] if isinstance(one, Hint) else one)]
+    if len(flat) > MOST:
+        raise OptionError(f"There are {len(flat)} hints; a picture takes {MOST} at most.")
+    return tuple(one if isinstance(one, Hint) else Hint.parse(one) for one in flat if not isinstance(one, str) or one)
+
+
+def painted(hints: Sequence[Hint], luma: Floats) -> Floats:
+    """What a network is told of a picture whose small luma is h x w: U and V where there is a hint, as far as the
+    luma can hold them, and 1 as how sure it is; 3 x h x w.
+    """
+    grid = np.zeros((3, *luma.shape), np.float32)
+    for hint in hints:
+        place = _place(hint, *luma.shape)
+        grid[:2, place] = _target(hint, place, luma)[:, None]
+        grid[2, place] = 1
+    return grid
+
+
+def obeyed(chroma: Floats, luma: Floats, hints: Sequence[Hint]) -> Floats:
+    """Chroma in which every hint has its color, as far as the luma can hold it.
+
+    What is missing is added at the hint's place, and around it less with distance and across edges of luma.
+
+    Args:
+        chroma: h x w x 2, small, as it is to be merged.
+        luma: h x w, of the same size.
+        hints: of the picture; where two overlap, the later one counts.
+    """
+    if not hints:
+        return chroma
+    height, width = luma.shape
+    owner = np.full((height, width), -1)
+    for index, hint in enumerate(hints):
+        owner[_place(hint, height, width)] = index
+    weights, targets, places = [], [], []
+    for index, hint in enumerate(hints):
+        place = owner == index
+        if place.any():
+            weights.append(_reach(hint, place, luma))
+            targets.append(_target(hint, place, luma))
+            places.append(place)
+    result = chroma.astype(np.float32).copy()
+    total = np.maximum(1.0, np.sum(weights, axis=0, dtype=np.float32))
+    for _ in range(ROUNDS):
+        missing = [target - result[place].mean(axis=0) for target, place in zip(targets, places, strict=True)]
+        result += np.einsum("nhw,nc->hwc", np.stack(weights), np.stack(missing)) / total[..., None]
+    for place, target in zip(places, targets, strict=True):
+        result[place] = target
+    return result
+
+
+def _target(hint: Hint, place: Mask, luma: Floats) -> Floats:
+    """The chroma, (U, V), that a hint can have in its place."""
+    chroma = np.array([[hint.chroma]], np.float32)
+    return np.asarray(color.attainable(chroma, np.full((1, 1), luma[place].mean(), np.float32))[0, 0])
+
+
+def _reach(hint: Hint, place: Mask, luma: Floats) -> Floats:
+    """How much a hint counts in each cell: fully in its place."""
+    away = np.maximum(0, _distances(hint, *luma.shape) - max(hint.radius, POINT)) / SPREAD
+    unlike = (luma - luma[place].mean()) / SAME_LIGHT
+    weight = np.exp(-(away**2 + unlike**2) / 2)
+    return np.where(place, 1.0, weight).astype(np.float32)
+
+
+def _distances(hint: Hint, height: int, width: int) -> Floats:
+    """How far the middle of each cell is from a hint's place, in parts of the longer side."""
+    longer = max(height, width)
+    down = (np.arange(height) + 0.5 - hint.y * height) / longer
+    across = (np.arange(width) + 0.5 - hint.x * width) / longer
+    return np.hypot(down[:, None], across).astype(np.float32)
+
+
+def _place(hint: Hint, height: int, width: int) -> Mask:
+    """The cells of a hint, one at least."""
+    mask = _distances(hint, height, width) <= max(hint.radius, POINT)
+    mask[min(height - 1, int(hint.y * height)), min(width - 1, int(hint.x * width))] = True
+    return mask
+
+
+def _color(text: str) -> str:
+    try:
+        name = text.strip().lower()
+        if name == "none":
+            return name
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except (ValueError, AttributeError):
+        raise OptionError(f"{text!r} is no color; use #rrggbb, a name such as navy, or none for grey.") from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.6f}".rstrip("0").rstrip(".")
