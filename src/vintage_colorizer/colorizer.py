@@ -18,6 +18,7 @@ from vintage_colorizer.hints import as_hints, obeyed
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, settings_of, small_luma
+from vintage_colorizer.networks.suggestions import Likely, Place
 from vintage_colorizer.options import ColorOptions, FilmKeywords, FilmOptions, PhotoKeywords, PhotoOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import PhotoSource, read_photo
@@ -92,6 +93,39 @@ class Colorizer:
             render_factor=proposal.render_factor,
             notes=proposal.notes,
         )
+
+    def suggest(
+        self,
+        source: PhotoSource,
+        x: float | None = None,
+        y: float | None = None,
+        **settings: Unpack[PhotoKeywords],
+    ) -> list[Place]:
+        """Say which colors are likely at a place; without one, at the places where a hint would help most.
+
+        Args:
+            source: a photo, as for `photo`.
+            x: of the place, from left (0) to right (1).
+            y: from top (0) to bottom (1).
+            **settings: changes to this colorizer's options; hints among them are taken into account.
+
+        Raises:
+            InputError: the source cannot be read, is not supported or too large.
+            OptionError: a setting or the place is wrong, or the network does not say how likely colors are.
+            EngineError: the network failed.
+        """
+        options = self.options.replace(**settings)
+        photo = read_photo(source, max_megapixels=options.max_megapixels)
+        return self.likely(photo, options).places(x, y)
+
+    def likely(self, photo: Photo, options: PhotoOptions) -> Likely:
+        """What the network holds likely all over a photo that was read before; see `suggest`."""
+        engine = self.engine(options)
+        settings = settings_of(options, options.look or PHOTO_LOOK, engine.info)
+        wanted = options.render_factor or settings.render_factor
+        factor = settings.render_factor if wanted == "auto" else wanted
+        size = engine.info.working_size(photo.pixels.shape[0], photo.pixels.shape[1], factor)
+        return Likely.of(engine, small_luma(photo.pixels, *size), as_hints(options.hints))
 
     def at_render_factors(self, photo: Photo, factors: Sequence[str], options: PhotoOptions) -> list[ColorizedPhoto]:
         """Color a photo at several render factors, each a number or `auto`, for a contact sheet.

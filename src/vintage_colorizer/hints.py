@@ -117,7 +117,7 @@ def painted(hints: Sequence[Hint], luma: Floats) -> Floats:
     """
     grid = np.zeros((3, *luma.shape), np.float32)
     for hint in hints:
-        place = _place(hint, *luma.shape)
+        place = place_of(hint, *luma.shape)
         grid[:2, place] = _target(hint, place, luma)[:, None]
         grid[2, place] = 1
     return grid
@@ -138,7 +138,7 @@ def obeyed(chroma: Floats, luma: Floats, hints: Sequence[Hint]) -> Floats:
     height, width = luma.shape
     owner = np.full((height, width), -1)
     for index, hint in enumerate(hints):
-        owner[_place(hint, height, width)] = index
+        owner[place_of(hint, height, width)] = index
     weights, targets, places = [], [], []
     for index, hint in enumerate(hints):
         place = owner == index
@@ -178,8 +178,8 @@ def _distances(hint: Hint, height: int, width: int) -> Floats:
     return np.hypot(down[:, None], across).astype(np.float32)
 
 
-def _place(hint: Hint, height: int, width: int) -> Mask:
-    """The cells of a hint, one at least."""
+def place_of(hint: Hint, height: int, width: int) -> Mask:
+    """The cells of a hint in a grid over the picture, one at least."""
     mask = _distances(hint, height, width) <= max(hint.radius, POINT)
     mask[min(height - 1, int(hint.y * height)), min(width - 1, int(hint.x * width))] = True
     return mask

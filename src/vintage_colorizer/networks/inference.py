@@ -184,13 +184,32 @@ def propose_batch(engine: Engine, lumas: Floats, vividness: float | None, hints:
     `hints`, if any, are as an engine takes them, N x 3 x h x w.
     """
     height, width = lumas.shape[1:]
+    stride = engine.info.stride
+    padded, told = _padded(engine, lumas, hints)
+    chroma = engine.chroma(padded, vividness, told)
+    return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
+
+
+def ask_posterior(engine: Engine, luma: Floats, hints: Sequence[Hint] = ()) -> Floats:
+    """How likely colors are for luma of a working size, h x w: bins x h/stride x w/stride.
+
+    Raises:
+        OptionError: the network does not say.
+        EngineError: it failed.
+    """
+    height, width = luma.shape
+    padded, told = _padded(engine, luma[None], _told(engine, hints, luma))
+    posterior = engine.posterior(padded, told)[0]
+    return np.asarray(posterior[:, : height // engine.info.stride, : width // engine.info.stride])
+
+
+def _padded(engine: Engine, lumas: Floats, hints: Floats | None) -> tuple[Floats, Floats | None]:
+    """Luma N x 1 x H x W, and hints with it, with sides an engine takes."""
     multiple, stride = engine.info.multiple, engine.info.stride
-    down, right = -height % multiple, -width % multiple
-    padded = np.pad(lumas, ((0, 0), (0, down), (0, right)), mode="edge")
+    down, right = (-side % multiple for side in lumas.shape[1:])
     if hints is not None:
         hints = np.pad(hints, ((0, 0), (0, 0), (0, down // stride), (0, right // stride)))
-    chroma = engine.chroma(padded[:, None], vividness, hints)
-    return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
+    return np.pad(lumas, ((0, 0), (0, down), (0, right)), mode="edge")[:, None], hints
 
 
 def choose_render_factor(
