@@ -28,8 +28,6 @@ def finish(painter: Painter, recipe: Recipe, run: Run, figures: Figures, data: s
     if not run.writes:
         return path
     painter = painter.cpu().eval()
-    if isinstance(painter, CompactPainter):
-        painter.network.half().float()  # the files hold half precision, so what is compared is rounded too
     store(painter, run.out / "network.safetensors")
     part = path.with_suffix(".part.onnx")
     export_onnx(painter.contract(), part, metadata(painter, recipe), half=isinstance(painter, CompactPainter))

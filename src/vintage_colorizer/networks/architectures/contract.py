@@ -21,6 +21,7 @@ from vintage_colorizer.errors import WeightsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF_TOLERANCE = 1 / 255  # of chroma, for weights stored as float16: folded batch norms are rounded after training
 
 
 class Contract(nn.Module):
@@ -112,13 +113,12 @@ def export_onnx(
     _name_dimensions(model, contract.stride)
     if tensors is not None:
         _refer_to(tensors, model)
+    path.write_bytes(model.SerializeToString())
+    _require_close(contract, path, tolerance)
     if half:
         _store_half(model)
-    path.write_bytes(model.SerializeToString())
-    for sides in ((3, 5), (4, 2)):
-        error = _difference(contract, path, *(side * contract.multiple for side in sides))
-        if not error <= tolerance:
-            raise WeightsError(f"The exported network {path} is off by {error:.2g} from torch; do not use it.")
+        path.write_bytes(model.SerializeToString())
+        _require_close(contract, path, HALF_TOLERANCE)
 
 
 def _refer_to(tensors: Path, model: Any) -> None:
@@ -212,6 +212,13 @@ def _name_dimensions(model: Any, stride: int) -> None:
         tail = "" if slot.name == "luma" else suffix
         if len(sides) == 4:
             sides[0].dim_param, sides[2].dim_param, sides[3].dim_param = "n", f"h{tail}", f"w{tail}"
+
+
+def _require_close(contract: Contract, path: Path, tolerance: float) -> None:
+    for sides in ((3, 5), (4, 2)):
+        error = _difference(contract, path, *(side * contract.multiple for side in sides))
+        if not error <= tolerance:
+            raise WeightsError(f"The exported network {path} is off by {error:.2g} from torch; do not use it.")
 
 
 def _difference(contract: Contract, path: Path, height: int, width: int) -> float:
