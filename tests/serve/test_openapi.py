@@ -173,7 +173,7 @@ def test_documented_bodies_and_examples_are_taken(server: Running, path: str) ->
     for kind in operation["requestBody"]["content"]:
         is_form = kind.startswith("multipart")
         body, sent = (form, f"{kind}; boundary=x") if is_form else (PHOTO, kind.replace("*", "jpeg"))
-        answer = server.ask(f"{path}?{urlencode(examples)}", body, Content_Type=sent)
+        answer = server.ask(f"{path}?{urlencode(examples, doseq=True)}", body, Content_Type=sent)
         assert answer.status in (200, 202), answer.body
 
 

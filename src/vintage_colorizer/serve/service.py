@@ -29,6 +29,7 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (errors.OutOfMemoryError, 503),
     (VintageColorizerError, 500),
 ]
+REPEATED = {"hints"}  # options that may be given several times
 CLIENT_GONE = 499  # nobody reads it
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"file": BINARY["schema"]}, "required": ["file"]}
@@ -84,5 +85,5 @@ def require_each_once(request: Request) -> None:
     """Raise OptionError for an option given twice, of which FastAPI would take the last."""
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
-        if names.count(name) > 1:
+        if names.count(name) > 1 and name not in REPEATED:
             raise OptionError(f"{name.replace('_', '-')} is given twice; give it once.")
