@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ def page(browser: Any, server: Running) -> Iterator[Any]:
     requested(browser), browser.get_log("browser")
     open_page(browser, server)
     yield browser
+    browser.execute_script("sessionStorage.clear()")  # which ends what a reload brings back
     assert elsewhere(requested(browser)) == []
     assert [one for one in browser.get_log("browser") if one["source"] == "security"] == []
 
@@ -231,21 +233,154 @@ def test_errors_are_said_in_words(page: Any, pictures: list[Path], folder: Path)
     (folder / "notes.jpg").write_text("<html>not a photo</html>")
     (folder / "large.png").write_bytes(bytes(6_000_000))
     choose(page, folder / "notes.jpg")
-    said = until(lambda: one(page, "#error").text)
+    said = until(lambda: one(page, "#errors").text)
     assert said.startswith("notes.jpg: ") and "Traceback" not in said
     assert one(page, "#save").get_attribute("disabled")
     choose(page, folder / "large.png")
-    until(lambda: "large.png is over the server's limit of 5 MB." in one(page, "#error").text)
-    press(page, "#error button")
+    until(lambda: "large.png is over the server's limit of 5 MB." in one(page, "#errors").text)
+    press(page, "#errors p:last-child button")
+    assert one(page, "#errors").text.startswith("notes.jpg: ")  # beside the one that was closed
+    press(page, "#remove")
+    assert one(page, "#errors").text == "" and not one(page, "#work").is_displayed()
     choose(page, pictures[0])
-    assert colorfulness(canvas(page)) > 5 and not one(page, "#error").is_displayed()
+    assert colorfulness(canvas(page)) > 5 and one(page, "#errors").text == ""
 
 
 def test_the_page_says_when_the_server_is_gone(browser: Any, pictures: list[Path]) -> None:
     with running() as server:
         open_page(browser, server)
     choose(browser, pictures[0])
-    until(lambda: "does not answer" in one(browser, "#error").text)
+    until(lambda: "does not answer" in one(browser, "#errors").text)
+    assert canvas(browser).shape == (512, 360, 3)  # the photo is there, as it was
+    browser.get_log("browser")
+
+
+def test_what_failed_is_tried_again(page: Any, pictures: list[Path]) -> None:
+    page.execute_cdp_cmd("Network.enable", {})
+    page.execute_cdp_cmd("Network.emulateNetworkConditions", OFFLINE | {"offline": True})
+    choose(page, pictures[0])
+    until(one(page, "#retry").is_displayed)
+    page.execute_cdp_cmd("Network.emulateNetworkConditions", OFFLINE)
+    press(page, "#retry")
+    until(lambda: colorfulness(canvas(page)) > 5)
+    assert one(page, "#errors").text == "" and not one(page, "#retry").is_displayed()
+
+
+OFFLINE = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+
+
+def drop(page: Any, *paths: Path) -> None:
+    """Drop files and folders on the page as a hand does."""
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+
+
+def test_a_dropped_folder_is_looked_through(page: Any, pictures: list[Path], folder: Path) -> None:
+    box = folder / "shoebox"
+    for place, number in (("", 10), ("", 9), ("1950", 1), ("@eaDir", 1)):
+        (box / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(pictures[2], box / place / f"p{number}.webp")
+    (box / "notes.txt").write_text("Aunt May")
+    (folder / "empty").mkdir()
+    drop(page, folder / "empty")
+    until(lambda: one(page, "#errors").text == "There are no photos or films in this folder.\n×")
+    drop(page, box)
+    until(lambda: names(page) == ["p1.webp", "p9.webp", "p10.webp"])
+    until(lambda: one(page, "#status").text == "1 of 3: p1.webp, 512 × 200 pixels")
+    assert page.find_elements("css selector", "body.over") == []
+
+
+def names(page: Any) -> list[str]:
+    return [str(thumb.get_attribute("aria-label")) for thumb in page.find_elements("css selector", "#gallery .thumb")]
+
+
+def test_a_pasted_picture_is_taken(page: Any) -> None:
+    page.execute_async_script(
+        "const done = arguments[0]; const canvas = new OffscreenCanvas(64, 48);"
+        "canvas.getContext('2d').fillRect(9, 9, 30, 20);"
+        "canvas.convertToBlob().then((blob) => { const data = new DataTransfer();"
+        "data.items.add(new File([blob], 'image.png', {type: 'image/png'}));"
+        "document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data})); done(); })"
+    )
+    until(lambda: one(page, "#status").text == "image.png, 64 × 48 pixels")
+
+
+def test_films_and_photos_find_their_tab(page: Any, pictures: list[Path], folder: Path) -> None:
+    (folder / "empty.mp4").write_bytes(bytes(9000))
+    one(page, "#files").send_keys(str(folder / "empty.mp4"))
+    until(lambda: "empty.mp4 cannot be read" in one(page, "#jobs").text)
+    press(page, "#jobs button")
+    drop(page, pictures[0])
+    until(one(page, "#photos").is_displayed)
+
+
+def test_changes_are_undone_and_done_again(page: Any, pictures: list[Path]) -> None:
+    choose(page, *pictures[:2])
+    until(lambda: "2" in one(page, "#status").text and len(names(page)) == 2)
+    first = canvas(page)
+    move(page, "#saturation", 0)
+    press(page, "#spread")
+    press(page, "#gallery li:nth-child(2) .thumb")
+    settled(page)
+    assert colorfulness(canvas(page)) == 0
+    press(page, "#undo")  # for all photos at once
+    settled(page)
+    assert colorfulness(canvas(page)) > 5
+    press_keys(page, "z", 90, CTRL)
+    settled(page)
+    assert "portrait.jpg" in one(page, "#status").text and np.array_equal(canvas(page), first)
+    press_keys(page, "Z", 90, CTRL + SHIFT)
+    settled(page)
+    assert colorfulness(canvas(page)) == 0
+    assert one(page, "#redo").get_attribute("aria-disabled") == "false"
+
+
+def test_a_reload_keeps_photos_and_edits(page: Any, server: Running, pictures: list[Path]) -> None:
+    choose(page, *pictures)
+    move(page, "#warmth", 0.5)
+    warm = canvas(page)
+    stored = (
+        "const done = arguments[0]; indexedDB.open('vintage-colorizer').onsuccess = ({target}) => target.result"
+        ".transaction('photos').objectStore('photos').getAll().onsuccess = (got) => done(got.target.result"
+        ".filter((one) => one.key[0] === sessionStorage['vintage-colorizer']).map((one) => one.settings.warmth))"
+    )
+    until(lambda: page.execute_async_script(stored) == [0.5, 0, 0])
+    open_page(page, server)
+    until(lambda: colorfulness(canvas(page)) > 5)
+    assert np.array_equal(canvas(page), warm) and len(names(page)) == 3
+    press(page, "#remove-all")
+    assert page.execute_async_script(stored) == [] and not one(page, "#work").is_displayed()
+
+
+def test_only_a_few_previews_are_kept_and_the_others_come_back(page: Any, pictures: list[Path]) -> None:
+    choose(page, *(pictures[2] for _ in range(13)))
+    until(lambda: "13" in one(page, "#status").text)
+    drawn = (
+        "return [...document.querySelectorAll('#gallery canvas')].every((one) =>"
+        " one.getContext('2d').getImageData(88, 88, 1, 1).data[3])"
+    )
+    until(partial(page.execute_script, drawn))
+    press(page, "#gallery li:nth-child(13) .thumb")
+    until(lambda: not page.find_elements("css selector", "#view.plain"))
+    assert one(page, "#status").text == "13 of 13: third.webp, 512 × 200 pixels"
+    assert colorfulness(canvas(page)) > 5
+    tab_to = page.find_element("css selector", "#gallery [aria-current=true]")
+    tab_to.send_keys("\ue012")  # arrow left
+    until(lambda: one(page, "#status").text.startswith("12 of 13"))
+
+
+def test_one_photo_that_fails_does_not_cost_the_others(page: Any, pictures: list[Path], folder: Path) -> None:
+    (folder / "torn.jpg").write_text("<html>not a photo</html>")
+    choose(page, pictures[0], folder / "torn.jpg", pictures[2])
+    until(lambda: "torn.jpg (failed)" in names(page))
+    downloads = folder / "downloads"
+    for old in downloads.glob("colored-photos*"):
+        old.unlink()
+    press(page, "#save-all")
+    with zipfile.ZipFile(downloaded(folder, "colored-photos.zip")) as archive:
+        assert archive.namelist() == ["portrait-color.jpg", "third-color.webp"]
+    until(lambda: "1 of 3 could not be saved. torn.jpg: " in one(page, "#errors").text)
 
 
 def test_names_of_files_are_text_and_nothing_else(page: Any, folder: Path, grey: NDArray[np.uint8]) -> None:
@@ -354,20 +489,54 @@ def test_axe_finds_nothing_in_any_state(screen: Any, pictures: list[Path], folde
     press(screen, "#sheet-close")
     (folder / "page.jpg").write_text("<html>not a photo</html>")
     choose(screen, folder / "page.jpg")
-    until(one(screen, "#error").is_displayed)
+    until(lambda: one(screen, "#errors").text)
     assert problems(screen) == []
     press(screen, "#tab-films")
     assert problems(screen) == []
 
 
+CTRL, SHIFT = 2, 8
+
+
 def tab(page: Any, key: str = "Tab", code: int = 9) -> Any:
     """Press a key as a hand does; the element that has the focus then."""
+    press_keys(page, key, code)
+    return page.execute_script("return document.activeElement")
+
+
+def press_keys(page: Any, key: str, code: int, modifiers: int = 0) -> None:
     text = {"text": "\r"} if key == "Enter" else {}
     for kind in ("keyDown", "keyUp"):
-        page.execute_cdp_cmd(
-            "Input.dispatchKeyEvent", {"type": kind, "key": key, "windowsVirtualKeyCode": code, **text}
-        )
-    return page.execute_script("return document.activeElement")
+        pressed = {"type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers, **text}
+        page.execute_cdp_cmd("Input.dispatchKeyEvent", pressed)
+
+
+def swipe(page: Any, selector: str, by: tuple[int, int]) -> None:
+    """Swipe with a finger from the middle of an element."""
+    read = "const box = arguments[0].getBoundingClientRect(); return [box.x, box.y, box.width, box.height]"
+    box = page.execute_script(read, one(page, selector))
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    steps = [(x + by[0] * i / 10, y + by[1] * i / 10) for i in range(11)]
+    for i, (a, b) in enumerate(steps):
+        kind = "touchMove" if i else "touchStart"
+        page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b}]})
+        time.sleep(0.03)
+    page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+@pytest.mark.browser
+def test_a_finger_that_scrolls_changes_no_slider(folder: Path, server: Running, pictures: list[Path]) -> None:
+    with browsing(folder / "phone", 390, 844) as page:
+        page.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        open_page(page, server)
+        choose(page, pictures[0])
+        page.execute_script("document.querySelector('#saturation').scrollIntoView({block: 'center'})")
+        here = page.execute_script("return scrollY")
+        swipe(page, "#saturation", (40, -200))
+        assert one(page, "#saturation").get_property("value") == "1"
+        until(lambda: page.execute_script("return scrollY") > here + 50)
+        swipe(page, "#saturation", (60, 0))
+        assert float(one(page, "#saturation").get_property("value")) > 1.1
 
 
 def test_everything_can_be_reached_with_the_keyboard_and_seen_there(page: Any, pictures: list[Path]) -> None:

@@ -1,5 +1,7 @@
 // @ts-check
-// Requests to the server this page comes from, and the words for what can go wrong.
+// Requests to the server this page comes from.
+
+import { isAbort, Told } from "./messages.js";
 
 /**
  * What the server answers; /api/openapi.json says more.
@@ -18,46 +20,80 @@
  *   frames_done: number, frames: number | null, seconds_left: number | null, message: string, notes: string[],
  *   result: string, result_name: string}} Job
  */
+/** @typedef {(share: number) => void} Sent hears how much of a body has been sent, 0 to 1 */
 
 const MOST_TRIES = 20;
-
-/**
- * The element of the page that this selects; it is there.
- * @param {string} selector
- * @returns {any} for elements differ in what they have
- */
-export const find = (selector) => document.querySelector(selector);
-
-/** An error whose message is fit to be shown. */
-export class Told extends Error {}
 
 /**
  * Fetch; waits and tries again while the server is busy. Throws Told.
  * @param {string} path
  * @param {RequestInit} options
  */
-export async function ask(path, options = {}) {
+export const ask = (path, options = {}) => answered(() => fetch(path, options), options.signal);
+
+/**
+ * Send a file, as `ask` does.
+ * @param {string} path
+ * @param {File} file
+ * @param {{signal?: AbortSignal, sent?: Sent}} options
+ */
+export const send = (path, file, { signal, sent } = {}) => answered(() => upload(path, file, signal, sent), signal);
+
+/**
+ * @param {() => Promise<Response>} reach
+ * @param {AbortSignal | null | undefined} signal
+ */
+async function answered(reach, signal) {
   for (let tries = 1; ; tries++) {
-    const response = await reach(path, options);
+    const response = await reach().catch(unreachable);
     if (response.ok) return response;
     const wait = Number(response.headers.get("Retry-After"));
     if (!(response.status === 503 && wait && tries < MOST_TRIES)) throw new Told(await words(response));
     await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
   }
 }
 
 /**
- * @param {string} path
- * @param {RequestInit} options
+ * @param {unknown} error
+ * @returns {never}
  */
-async function reach(path, options) {
-  try {
-    return await fetch(path, options);
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new Told("The server does not answer. Is it still running?");
-  }
+function unreachable(error) {
+  if (isAbort(error)) throw error;
+  throw new Told("The server does not answer. Is it still running?");
+}
+
+/**
+ * As fetch, which cannot tell how far an upload is.
+ * @param {string} path
+ * @param {File} file
+ * @param {AbortSignal | undefined} signal
+ * @param {Sent | undefined} sent
+ * @returns {Promise<Response>}
+ */
+function upload(path, file, signal, sent) {
+  const request = new XMLHttpRequest();
+  const stop = () => request.abort();
+  signal?.addEventListener("abort", stop);
+  return new Promise((resolve, reject) => {
+    request.upload.onprogress = (event) => sent?.(event.loaded / event.total);
+    request.onerror = () => reject(new TypeError("The request failed."));
+    request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
+    request.onload = () => resolve(new Response(request.response, { status: request.status, headers: headersOf(request) }));
+    request.responseType = "blob";
+    request.open("POST", path);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.send(file);
+  }).finally(() => signal?.removeEventListener("abort", stop));
+}
+
+/**
+ * @param {XMLHttpRequest} request
+ * @returns {[string, string][]}
+ */
+function headersOf(request) {
+  const lines = request.getAllResponseHeaders().trim().split("\r\n").filter(Boolean);
+  return lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
 }
 
 /**
@@ -70,37 +106,6 @@ async function words(response) {
   } catch {
     return `The server answered with an error (${response.status}).`;
   }
-}
-
-/**
- * Whether it was stopped on purpose.
- * @param {unknown} error
- */
-export function isAbort(error) {
-  return error instanceof DOMException && error.name === "AbortError";
-}
-
-/**
- * Show an error, unless it was stopped on purpose.
- * @param {unknown} error
- */
-export function complain(error) {
-  if (isAbort(error)) return;
-  console.error(error);
-  find("#error span").textContent = error instanceof Told ? error.message : "Something went wrong in this page; reload it.";
-  find("#error").hidden = false;
-}
-
-export function calm() {
-  find("#error").hidden = true;
-}
-
-/**
- * Tell those who cannot see it what has happened.
- * @param {string} text
- */
-export function say(text) {
-  find("#said").textContent = text;
 }
 
 /**
@@ -124,25 +129,3 @@ export function download(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
-
-/**
- * Let files be dropped on an element.
- * @param {HTMLElement} element
- * @param {(files: File[]) => void} take
- */
-export function acceptDrops(element, take) {
-  for (const name of ["dragenter", "dragover"]) {
-    element.addEventListener(name, (event) => {
-      event.preventDefault();
-      element.classList.add("over");
-    });
-  }
-  for (const name of ["dragleave", "drop"]) element.addEventListener(name, () => element.classList.remove("over"));
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    take([...(event.dataTransfer?.files ?? [])]);
-  });
-}
-
-/** @param {string} word */
-export const capitalized = (word) => word[0].toUpperCase() + word.slice(1);

@@ -9,10 +9,48 @@ export async function pixelsOf(address) {
   const image = new Image();
   image.src = address;
   await image.decode();
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  const context = drawingOn(canvas, { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, image.width, image.height);
+  return drawnAt(image, image.width, image.height);
+}
+
+/**
+ * The pixels of a photo, no longer than `longest`; null if the browser cannot decode it.
+ * @param {File} file
+ * @param {number} longest
+ */
+export async function decoded(file, longest) {
+  try {
+    const bitmap = await createImageBitmap(file);
+    const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
+    const sides = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
+    const pixels = drawnAt(bitmap, sides[0], sides[1]);
+    bitmap.close();
+    return pixels;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {CanvasImageSource} image
+ * @param {number} width
+ * @param {number} height
+ */
+function drawnAt(image, width, height) {
+  const context = drawingOn(new OffscreenCanvas(width, height), { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/**
+ * Show pixels on a canvas, which takes their size.
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageData} picture
+ */
+export function draw(canvas, picture) {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  drawingOn(canvas).putImageData(picture, 0, 0);
 }
 
 /**

@@ -1,7 +1,9 @@
 // @ts-check
 // Films: an upload becomes a job on the server. The list of jobs is asked of it, so a reload loses nothing.
 
-import { ask, calm, capitalized, complain, find, query, say, Told } from "./api.js";
+import { ask, query, send } from "./api.js";
+import { capitalized, find } from "./dom.js";
+import { calm, complain, isAbort, say, Told } from "./messages.js";
 
 /** @import { Choices, Health, Job } from "./api.js" */
 /**
@@ -44,40 +46,41 @@ export function start(known, health) {
  * @param {File[]} files
  */
 export async function add(files) {
-  calm();
   for (const file of files) {
+    calm(upload);
     try {
       await upload(file);
     } catch (error) {
-      complain(error instanceof Told ? new Told(`${file.name}: ${error.message}`) : error);
+      if (!isAbort(error)) complain(error instanceof Told ? new Told(`${file.name}: ${error.message}`) : error, upload);
     }
-    refresh();
   }
 }
 
 /** @param {File} file */
 async function upload(file) {
-  if (file.size > megabytes * 1e6) throw new Told(`it is over the server's limit of ${megabytes} MB.`);
+  if (file.size > megabytes * 1e6) throw new Told(`It is over the server's limit of ${megabytes} MB.`);
   const preview = find("#film-preview").checked ? PREVIEW_SECONDS : null;
-  const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
-  const entry = makeEntry(file.name, () => request.abort());
+  const stop = new AbortController();
+  const entry = makeEntry(file.name, () => stop.abort());
   say(`Sending ${file.name}`);
   find("#jobs").prepend(entry.item);
-  /** @type {Promise<void>} */
-  const sent = new Promise((resolve, reject) => {
-    request.upload.onprogress = (event) => entry.show(`Sending, ${percent(event.loaded, event.total)}`, event.loaded, event.total);
-    request.onerror = () => reject(new Told("the server does not answer, or refused the upload."));
-    request.onabort = () => resolve();
-    request.onload = () => {
-      if (request.status === 202) resolve();
-      else reject(new Told(JSON.parse(request.responseText).message));
-    };
-    request.open("POST", `api/film?${query({ name: file.name, look: find("#film-look").value, preview })}`);
-    request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.send(file);
-  });
-  await sent.finally(() => takeAway(entry));
+  addEventListener("beforeunload", warn);
+  try {
+    const path = `api/film?${query({ name: file.name, look: find("#film-look").value, preview })}`;
+    const sent = (/** @type {number} */ share) => entry.show(`Sending, ${percent(share, 1)}`, share, 1);
+    await send(path, file, { signal: stop.signal, sent });
+  } finally {
+    removeEventListener("beforeunload", warn);
+    await refresh();
+    takeAway(entry); // its job stands in the list now
+  }
 }
+
+/**
+ * A film that is being sent is lost when the page is left; the browser asks first.
+ * @param {Event} event
+ */
+const warn = (event) => event.preventDefault();
 
 /** Ask for all jobs, show them, and ask again while one is on its way. */
 async function refresh() {

@@ -1,28 +1,42 @@
 // @ts-check
 // Starts the page: what the server offers, then photos and films.
 
-import { acceptDrops, ask, calm, complain, find } from "./api.js";
+import { ask } from "./api.js";
+import { find } from "./dom.js";
 import * as films from "./films.js";
+import { acceptAnywhere, kindOf } from "./intake.js";
+import { complain } from "./messages.js";
 import * as photos from "./photos.js";
 
 const TABS = ["photos", "films"];
 
 async function main() {
-  find("#error button").addEventListener("click", () => {
-    calm();
-    find(find("#films").hidden ? "#files" : "#film-file").focus(); // the button pressed is gone
-  });
   const paths = ["api/looks", "api/settings", "api/health"];
   const [known, settings, health] = await Promise.all(paths.map(async (path) => (await ask(path)).json()));
-  photos.start(known, settings, health);
-  const files = find("#files");
-  files.addEventListener("change", () => {
-    photos.add([...files.files]);
-    files.value = "";
-  });
+  await photos.start(known, settings, health);
   if (health.limits.film_megabytes) startTabs(known, health);
-  acceptDrops(document.body, (dropped) => (find("#films").hidden ? photos : films).add(dropped));
+  for (const field of [find("#files"), find("#film-file")]) {
+    field.addEventListener("change", () => {
+      take([...field.files]);
+      field.value = "";
+    });
+  }
+  acceptAnywhere((files) => files.then(take).catch((error) => complain(error, acceptAnywhere)));
   document.body.dataset.ready = "yes";
+}
+
+/**
+ * Photos to the photos, films to the films; what is neither by its name goes where somebody is, and the server looks at it.
+ * @param {File[]} files
+ */
+function take(files) {
+  const onFilms = !find("#films").hidden;
+  const takesFilms = !find("#tabs").hidden;
+  const reels = files.filter((file) => takesFilms && (kindOf(file) || (onFilms ? "film" : "")) === "film");
+  const pictures = files.filter((file) => !reels.includes(file));
+  if (reels.length) films.add(reels);
+  if (pictures.length) photos.add(pictures);
+  if (takesFilms && files.length) open(pictures.length ? "photos" : "films");
 }
 
 /**

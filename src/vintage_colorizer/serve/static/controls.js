@@ -1,0 +1,135 @@
+// @ts-check
+// The controls beside the photo: what the server offers, and what is chosen for the photo shown.
+
+import { capitalized, find, on, steady } from "./dom.js";
+
+/** @import { Choices, Field, LookRow, Settings } from "./api.js" */
+/** @import { Chosen, Item } from "./item.js" */
+
+const SLIDERS = ["vividness", "saturation", "warmth", "render_factor"];
+const SHARES = /** @type {const} */ (["vividness", "saturation", "warmth"]); // shown in percent
+const CHECKS = /** @type {const} */ (["mark", "strip"]);
+/** @type {LookRow[]} */
+let rows = [];
+
+/**
+ * Fill the controls with what the server offers; returns the settings of a photo just added.
+ * @param {Choices} known
+ * @param {Settings} settings
+ * @returns {Chosen}
+ */
+export function fill(known, settings) {
+  rows = known.looks;
+  const fields = settings.photo.properties;
+  const networks = [...new Set(rows.map((row) => row.network))];
+  for (const name of SLIDERS) Object.assign(find(`#${name}`), rangeOf(fields[name]));
+  for (const slider of document.querySelectorAll(".slider input")) steady(/** @type {HTMLInputElement} */ (slider));
+  find("#factor-help").textContent = fields.render_factor.description;
+  for (const name of CHECKS) find(`#${name} + span`).textContent = fields[name].description;
+  for (const network of networks) find("#network").append(new Option(network));
+  find("#network-field").hidden = networks.length < 2;
+  showLooks(networks[0]);
+  for (const format of known.formats) find("#format").append(new Option(format.toUpperCase(), format));
+  return {
+    look: (rows.find((row) => row.default) ?? rows[0]).look,
+    network: networks[0],
+    render_factor: "",
+    vividness: null,
+    saturation: fields.saturation.default,
+    warmth: fields.warmth.default,
+    format: "",
+    mark: fields.mark.default,
+    strip: fields.strip.default,
+  };
+}
+
+/**
+ * The ends of a slider.
+ * @param {Field} field
+ */
+function rangeOf(field) {
+  const number = (field.anyOf ?? [field]).find((one) => one.maximum !== undefined);
+  return { min: number?.minimum, max: number?.maximum };
+}
+
+/**
+ * Offer the looks that a network has.
+ * @param {string} network
+ */
+function showLooks(network) {
+  find("#looks").dataset.network = network;
+  find("#looks").replaceChildren(...rows.filter((row) => row.network === network).map(lookChoice));
+}
+
+/** @param {LookRow} row */
+function lookChoice({ look, about }) {
+  const label = document.createElement("label");
+  const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: look });
+  const help = Object.assign(document.createElement("small"), { textContent: about });
+  label.append(radio, capitalized(look), help);
+  return label;
+}
+
+/**
+ * Hear what is changed.
+ * @param {(settings: Partial<Chosen>) => void} change
+ * @param {() => Chosen} current the settings of the photo shown
+ */
+export function listen(change, current) {
+  on("#looks", "change", ({ target }) => change({ look: target.value, vividness: null }));
+  for (const name of SHARES) on(`#${name}`, "input", ({ target }) => change({ [name]: Number(target.value) }));
+  on("#render_factor", "input", ({ target }) => showFactor(target.value));
+  on("#render_factor", "change", ({ target }) => change({ render_factor: target.value }));
+  on("#auto", "change", ({ target }) => change({ render_factor: target.checked ? "auto" : find("#render_factor").value }));
+  on("#network", "change", ({ target }) => change(ofNetwork(target.value, current().look)));
+  on("#format", "change", ({ target }) => change({ format: target.value }));
+  for (const name of CHECKS) on(`#${name}`, "change", ({ target }) => change({ [name]: target.checked }));
+}
+
+/**
+ * What another network asks for: its own factor and vividness, and a look that it has.
+ * @param {string} network
+ * @param {string} wanted
+ * @returns {Partial<Chosen>}
+ */
+function ofNetwork(network, wanted) {
+  const looks = rows.filter((row) => row.network === network).map((row) => row.look);
+  return { network, look: looks.includes(wanted) ? wanted : looks[0], vividness: null, render_factor: "" };
+}
+
+/**
+ * Show what is chosen for a photo.
+ * @param {Item} item
+ */
+export function showSettings({ settings, facts, vivid }) {
+  const row = rows.find(({ look, network }) => look === settings.look && network === settings.network);
+  if (find("#looks").dataset.network !== settings.network) showLooks(settings.network);
+  find(`#looks [value=${settings.look}]`).checked = true;
+  for (const name of SHARES) {
+    const value = settings[name] ?? row?.vividness ?? 0;
+    showValue(name, value, `${Math.round(100 * value)} %`);
+  }
+  find("#vividness").closest(".slider").classList.toggle("off", facts ? !vivid : row?.vividness === null);
+  find("#auto").checked = settings.render_factor === "auto";
+  find("#render_factor").disabled = settings.render_factor === "auto";
+  showFactor(Number(settings.render_factor) || (facts?.render_factor ?? row?.render_factor ?? 0));
+  for (const name of /** @type {const} */ (["network", "format"])) find(`#${name}`).value = settings[name];
+  for (const name of CHECKS) find(`#${name}`).checked = settings[name];
+}
+
+/** @param {number} value */
+function showFactor(value) {
+  showValue("render_factor", value, String(value));
+}
+
+/**
+ * Show what a slider stands at, to eyes and ears.
+ * @param {string} name
+ * @param {number} value
+ * @param {string} text
+ */
+function showValue(name, value, text) {
+  find(`#${name}`).value = value;
+  find(`#${name}`).setAttribute("aria-valuetext", text);
+  find(`output[for=${name}]`).textContent = text;
+}

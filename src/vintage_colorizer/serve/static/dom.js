@@ -1,0 +1,48 @@
+// @ts-check
+// Elements of the page.
+
+/**
+ * The element of the page that this selects; it is there.
+ * @param {string} selector
+ * @returns {any} for elements differ in what they have
+ */
+export const find = (selector) => document.querySelector(selector);
+
+/**
+ * Listen to a control.
+ * @param {string} selector
+ * @param {string} kind
+ * @param {(event: {target: any}) => void} act
+ */
+export function on(selector, kind, act) {
+  find(selector).addEventListener(kind, act);
+}
+
+/**
+ * A button with a name for those who cannot see it.
+ * @param {string} kind
+ * @param {string} label
+ * @param {() => void} act
+ */
+export function button(kind, label, act) {
+  const made = Object.assign(document.createElement("button"), { type: "button", className: kind });
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** @param {string} word */
+export const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
+
+/**
+ * Keep a touch that scrolls the page from changing the slider it began on.
+ * @param {HTMLInputElement} slider
+ */
+export function steady(slider) {
+  let before = "";
+  slider.addEventListener("pointerdown", () => (before = slider.value));
+  slider.addEventListener("pointercancel", () => {
+    slider.value = before;
+    for (const kind of ["input", "change"]) slider.dispatchEvent(new Event(kind, { bubbles: true }));
+  });
+}

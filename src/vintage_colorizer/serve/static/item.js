@@ -1,0 +1,101 @@
+// @ts-check
+// One photo of the list: its file, its settings, and what the server said of it.
+
+import { drawingOn } from "./canvas.js";
+
+/** @import { PhotoPreview } from "./api.js" */
+/** @import { Preview } from "./merge.js" */
+/**
+ * What is chosen for a photo, by the names of the API; "" leaves it to the server.
+ * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
+ *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean}} Chosen
+ */
+
+const THUMB = 176; // pixels
+const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor"]); // what else there is, is merged here
+
+let made = 0;
+
+export class Item {
+  number = made++; // in the order in which they came
+  /** @type {Preview | null} */
+  preview = null;
+  /** @type {PhotoPreview | null} what the server said last, without its pictures */
+  facts = null;
+  /** @type {ImageData | null} the photo as the browser decodes it, until the server has answered */
+  source = null;
+  /** @type {AbortController | null} */
+  waiting = null; // aborts the request under way
+  sent = 0; // how much of the file, 0 to 1
+  /** @type {unknown} */
+  error = null;
+  stale = true; // the settings want another preview
+  shown = 0; // when it was looked at last
+
+  /**
+   * @param {File} file
+   * @param {Chosen} settings
+   */
+  constructor(file, settings) {
+    this.file = file;
+    this.settings = { ...settings };
+    this.thumb = Object.assign(document.createElement("canvas"), { width: THUMB, height: THUMB });
+    this.entry = document.createElement("li");
+  }
+
+  get vivid() {
+    return this.facts !== null && this.facts.vividness !== null;
+  }
+
+  /** The settings as the API takes them, all explicit, so that what is saved is what is shown. */
+  get wanted() {
+    const { vividness, ...rest } = this.settings;
+    const factor = this.facts && !this.stale ? this.facts.render_factor : rest.render_factor;
+    return { ...rest, render_factor: factor, vividness: this.vivid ? vividness : null };
+  }
+
+  get resultName() {
+    return `${this.file.name.replace(/\.[^.]*$/, "")}-color`;
+  }
+
+  /**
+   * Take new settings; true if the network has to be asked again.
+   * @param {Partial<Chosen>} settings
+   */
+  take(settings) {
+    const before = this.settings;
+    this.settings = { ...before, ...settings };
+    const again = OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
+    this.stale ||= again;
+    return again || !this.preview;
+  }
+
+  /** @param {Preview} preview */
+  answer(preview) {
+    this.preview = preview;
+    this.facts = { ...preview.answer, picture: "", maps: { ...preview.answer.maps, chroma: [], midtone: "" } };
+    this.settings.vividness ??= preview.answer.vividness;
+    this.source = this.error = null;
+    this.stale = false;
+    this.drawThumb();
+  }
+
+  /** The preview with the settings; null before there is one. */
+  get colored() {
+    if (!this.preview) return null;
+    const { width, height } = this.preview.picture;
+    return new ImageData(this.preview.colored(this.settings), width, height);
+  }
+
+  drawThumb() {
+    const picture = this.colored;
+    if (!picture) return;
+    const full = new OffscreenCanvas(picture.width, picture.height);
+    drawingOn(full).putImageData(picture, 0, 0);
+    const scale = Math.max(THUMB / picture.width, THUMB / picture.height);
+    const [width, height] = [scale * picture.width, scale * picture.height];
+    const context = drawingOn(this.thumb);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(full, (THUMB - width) / 2, (THUMB - height) / 2, width, height);
+  }
+}
