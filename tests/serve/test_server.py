@@ -24,9 +24,10 @@ from PIL import Image
 from support import bad_files
 from support.servers import PHOTO, Answer, Running, read_answer, refused, running
 from vintage_colorizer import Colorizer, color
-from vintage_colorizer.options import FilmSettings, PhotoSettings
+from vintage_colorizer.options import FilmSettings, PhotoSettings, ServeOptions
 from vintage_colorizer.serve import limits as server_limits
 from vintage_colorizer.serve import uvicorn_private
+from vintage_colorizer.serve.app import address, listen
 
 pytestmark = pytest.mark.long
 
@@ -322,7 +323,7 @@ def test_ranges_are_no_way_to_make_work(server: Running) -> None:
 
 def test_a_token_is_asked_for() -> None:
     with running(token="sesame-open", workers=1) as server:
-        for target in ("/", "/?token=wrong", "/api/looks", "/api/openapi.json", "/page.css"):
+        for target in ("/", "/?token=wrong", "/api/looks", "/api/openapi.json", "/page.js"):
             refused(server.ask(target), 401)
         refused(server.ask("/api/photo", PHOTO, Authorization="Bearer wrong"), 401)
         assert server.ask("/api/photo", PHOTO, Authorization="Bearer sesame-open").status == 200
@@ -332,6 +333,36 @@ def test_a_token_is_asked_for() -> None:
         cookie = re.search(r"vintage_colorizer_token=\w+", str(entry.headers))
         assert cookie and "sesame" not in cookie[0]
         assert server.ask("/", Cookie=cookie[0]).status == 200
+        asked = server.ask("/", Accept="text/html")  # which is what browsers want
+        assert asked.status == 401 and b'name="token"' in asked.body
+
+
+def test_the_printed_address_holds_any_token() -> None:
+    options = ServeOptions.of(port=0, token="a&b=c #1")
+    with listen(options) as listener:
+        assert address(listener, options).endswith("/?token=a%26b%3Dc+%231")
+
+
+@pytest.mark.parametrize("target", ["/", "/page.js", "/api/health", "/api/looks", "/api/openapi.json"])
+def test_head_is_get_without_the_body(server: Running, target: str) -> None:
+    head, whole = server.ask(target, method="HEAD"), server.ask(target)
+    assert (head.status, head.body) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == whole.headers[name]
+
+
+def test_wrong_methods_and_addresses_are_refused_in_the_one_form(server: Running) -> None:
+    put = server.ask("/api/looks", method="PUT")
+    refused(put, 405)
+    assert "GET" in put.headers["allow"]
+    refused(server.ask("/api/nothing"), 404)
+    assert server.ask("/api/nothing", method="HEAD").status == 404
+
+
+def test_the_limit_of_the_server_is_said_to_visitors_without_its_options() -> None:
+    with running(workers=1, max_megapixels=0.01) as server:
+        answer = server.ask("/api/photo", PHOTO)
+        assert answer.status == 413 and answer.json["message"].endswith("over the limit of 0.01 megapixels.")
 
 
 # --- As a program ---------------------------------------------------------------------------------------

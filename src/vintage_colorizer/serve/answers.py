@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RETRY_SECONDS = 2
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -48,3 +49,24 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"model": Failure, "description": MEANING[status]} | ({"headers": RETRY_AFTER} if status == 503 else {})
         for status in statuses
     }
+
+
+class Heads:
+    """Answers HEAD, which FastAPI knows only where it is named, as GET without the body (ASGI)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._app({**scope, "method": "GET", "head": True}, receive, send_head)

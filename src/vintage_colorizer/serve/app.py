@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
@@ -20,10 +21,10 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.errors import OptionError, TooLargeError, VintageColorizerError
 from vintage_colorizer.options import ServeOptions
 from vintage_colorizer.serve import about, films, page, photos
-from vintage_colorizer.serve.answers import error_response, failures
+from vintage_colorizer.serve.answers import Heads, error_response, failures
 from vintage_colorizer.serve.guard import Guard
 from vintage_colorizer.serve.limits import GivenUp, Lingering
 from vintage_colorizer.serve.service import CLIENT_GONE, STATUS, Service
@@ -75,6 +76,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
+    app.add_middleware(Heads)
     app.add_middleware(Guard, options=options)
     app.add_middleware(Lingering)
     _add_error_handlers(app)
@@ -95,7 +97,10 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(VintageColorizerError)
     async def ours(request: Request, error: VintageColorizerError) -> Response:
         status = next(status for kind, status in STATUS if isinstance(error, kind))
-        return error_response(status, type(error).__name__, str(error), {"Connection": "close"})
+        message = str(error)
+        if isinstance(error, TooLargeError):
+            message = f"{message.partition(':')[0].rstrip('.')}."  # what follows tells the owner which option raises it
+        return error_response(status, type(error).__name__, message, {"Connection": "close"})
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -167,4 +172,4 @@ def address(listener: socket.socket, options: ServeOptions) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/" + (f"?token={options.token}" if options.token else "")
+    return f"http://{name}:{port}/" + (f"?{urlencode({'token': options.token})}" if options.token else "")

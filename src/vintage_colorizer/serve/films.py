@@ -265,7 +265,8 @@ class Film(FileResponse):
                 raise HTTPException(message["status"], "The film has no such range.", told)
             await send(message)
 
-        await super().__call__(scope, receive, send_film)
+        method = "HEAD" if scope.get("head") else scope["method"]  # of a head, nothing is read from the disk
+        await super().__call__({**scope, "method": method}, receive, send_film)
 
 
 FILM = {"content": dict.fromkeys(TYPES.values(), BINARY)}

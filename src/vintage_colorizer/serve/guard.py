@@ -10,12 +10,13 @@ import hashlib
 import ipaddress
 import re
 import secrets
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vintage_colorizer.options import ServeOptions
@@ -25,7 +26,12 @@ VISITOR_COOKIE = "vintage_colorizer_visitor"
 TOKEN_COOKIE = "vintage_colorizer_token"
 VISITOR = re.compile(r"[\w-]{32}")
 MAX_ACTIVE = 200  # requests being answered at a time, however little they do
-OPEN_PATHS = {"/api/health"}  # what a health check may ask without the token
+OPEN_PATHS = {
+    "/api/health",
+    "/page.css",
+    "/icon.svg",
+}  # a health check, and what the page that asks for the token needs
+TOKEN_PAGE = Path(__file__).with_name("token.html")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -88,6 +94,8 @@ class Guard:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if _same(bearer, token) or _same(request.cookies.get(TOKEN_COOKIE, ""), _cookie_for(token)):
             return None
+        if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(TOKEN_PAGE.read_text(encoding="utf-8"), 401)
         raise HTTPException(401, "Open the address with ?token=..., or send the token.", {"WWW-Authenticate": "Bearer"})
 
     def _headers(self, request: Request, new_visitor: str | None) -> list[tuple[str, str]]:

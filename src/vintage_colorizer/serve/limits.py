@@ -65,7 +65,7 @@ async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> Non
     async for chunk in Request(request.scope, _guarded(request, max_bytes)).stream():
         file.write(chunk)
     if file.tell() == 0:
-        raise HTTPException(400, "Nothing was sent; send a file.", CLOSE)
+        raise HTTPException(400, "The file is empty; send one with something in it.", CLOSE)
 
 
 async def _file_of_form(request: Request) -> BinaryIO:
@@ -81,7 +81,7 @@ def _rewound(file: IO[bytes]) -> BinaryIO:
     file.seek(0)
     if empty:
         file.close()
-        raise HTTPException(400, "Nothing was sent; send a file.", CLOSE)
+        raise HTTPException(400, "The file is empty; send one with something in it.", CLOSE)
     return cast("BinaryIO", file)
 
 
