@@ -397,5 +397,5 @@ def test_a_line_of_the_report(colorizer: Colorizer, tmp_path: Path) -> None:
         *("look", "network", "render_factor", "chroma"),
     ]
     assert (line["path"], line["status"], line["width"], line["height"]) == (str(source), "done", 40, 30)
-    assert (line["look"], line["network"], line["render_factor"]) == ("stable", "compact-3", 7)
+    assert (line["look"], line["network"], line["render_factor"]) == ("stable", "compact-4", 7)
     assert 0 < line["chroma"] < 0.6

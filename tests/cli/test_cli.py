@@ -152,6 +152,20 @@ def test_a_contact_sheet_overwrites_nothing_and_is_no_input(photo_file: Path) ->
     assert "1 colored, 1 skipped" in said(run("photo", folder, "-o", "out", cwd=folder))
 
 
+def test_certainty_is_written_beside_the_result(photo_file: Path) -> None:
+    folder = photo_file.parent
+    result = run("photo", photo_file, "--certainty", "sure.png", cwd=folder)
+    assert result.returncode == 0 and "Wrote sure.png" in said(result), said(result)
+    assert (folder / "photo-color.jpg").exists()
+    with Image.open(folder / "sure.png") as sure, Image.open(photo_file) as photo:
+        assert (sure.mode, sure.size) == ("L", photo.size) and np.ptp(np.asarray(sure)) > 30
+    (folder / "other.png").write_bytes(b"mine")
+    for target, code in (("sure.png", 0), ("other.png", 1), (photo_file.name, 1), ("sure.txt", 2)):
+        assert run("photo", photo_file, "--certainty", target, cwd=folder).returncode == code
+    assert (folder / "other.png").read_bytes() == b"mine"
+    assert run("photo", folder, "--certainty", "a.png", cwd=folder).returncode == 2
+
+
 def test_standard_input_overwrites_nothing_and_is_reported(photo_file: Path) -> None:
     folder, stdin = photo_file.parent, photo_file.read_bytes()
     (folder / "x.jpg").write_bytes(b"precious")

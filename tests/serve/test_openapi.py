@@ -21,7 +21,7 @@ from vintage_colorizer.serve import guard, limits, uvicorn_private
 pytestmark = pytest.mark.long
 
 TOKEN = "sesame-open"
-PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto")
+PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto", "/api/suggest", "/api/certainty")
 POSTS = (*PHOTO_TARGETS, "/api/film")
 GETS = ("/api/looks", "/api/settings", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
 Observed = set[tuple[str, str, int]]
@@ -107,7 +107,8 @@ def test_all_that_is_documented_happens(
         for target in POSTS:
             assert walk.ask(target, b"few", Content_Length="1000").status == 408
     with monkeypatch.context() as patch:
-        patch.setattr("vintage_colorizer.networks.inference.propose", fail)
+        for name in ("inference.propose", "suggestions.ask_posterior"):
+            patch.setattr(f"vintage_colorizer.networks.{name}", fail)
         for target in PHOTO_TARGETS:
             assert walk.ask(target, PHOTO).status == 500
 

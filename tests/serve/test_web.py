@@ -19,8 +19,10 @@ from PIL import Image
 from support import bad_films
 from support.browsers import browsing, elsewhere, requested
 from support.servers import Running, running
-from vintage_colorizer import Colorizer
+from vintage_colorizer import Colorizer, color
+from vintage_colorizer.hints import as_hints
 from vintage_colorizer.options import LOOKS, PhotoSettings
+from vintage_colorizer.photo.reading import probe
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +372,94 @@ def test_only_a_few_previews_are_kept_and_the_others_come_back(page: Any, pictur
     until(lambda: one(page, "#status").text.startswith("12 of 13"))
 
 
+def test_a_color_that_is_known_is_said_on_the_photo(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, pictures[0])
+    grey = canvas(page)
+    press(page, "#tell")
+    click_at(page, "#pins", 0.5, 0.8)
+    until(lambda: page.find_elements("css selector", ".swatch"))
+    likely = [swatch.get_attribute("title") for swatch in page.find_elements("css selector", ".swatch")]
+    assert likely[-1] == "no color: it is grey" and likely[0].endswith(" % likely") and len(likely) >= 2
+    say_color(page, 1, "#204080")
+    blue = canvas(page)
+    place = (slice(400, 420), slice(170, 190))
+    assert blue[place][..., 2].mean() > blue[place][..., 0].mean() + 20
+    assert np.abs(color.luma(blue[place]) - color.luma(grey[place])).max() < 0.02
+    press(page, "#save")
+    saved = downloaded(folder, "portrait-color.jpg")
+    assert [str(hint) for hint in as_hints(probe(saved).hints)] == ["0.5,0.8=#204080"]
+    drag(page, ".pin", (0, -100))
+    settled(page)
+    assert not np.array_equal(canvas(page), blue)
+    press(page, "#undo")
+    settled(page)
+    assert np.array_equal(canvas(page), blue)
+    page.find_element("css selector", ".pin").send_keys("\ue013")  # arrow up
+    settled(page)
+    assert one(page, "#hints li input:nth-of-type(3)").get_property("value") == "79.0"
+    assert problems(page) == []
+    press(page, "#hints .remove")
+    settled(page)
+    assert np.array_equal(canvas(page), grey)
+
+
+def test_a_place_where_a_color_helps_is_found(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    press(page, "#tell")
+    press(page, "#tell-where")
+    until(lambda: page.find_elements("css selector", ".swatch"))
+    press(page, ".swatch")
+    settled(page)
+    assert one(page, ".pin").get_attribute("aria-label").startswith("Place 1, #")
+
+
+def test_where_it_guessed_is_shown(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    press(page, "#show-guessed")
+    until(one(page, "#guessed").is_displayed)
+    veil = canvas(page, "#guessed")
+    assert colorfulness(veil) == 0 and np.ptp(veil) > 30
+    press(page, "#show-guessed")
+    until(lambda: not one(page, "#guessed").is_displayed())
+
+
+def say_color(page: Any, number: int, name: str) -> None:
+    """Take a color from the field of a place."""
+    page.execute_script(
+        "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))",
+        one(page, f"#hints li:nth-child({number}) input[type=color]"),
+        name,
+    )
+    settled(page)
+
+
+def at(page: Any, selector: str, x: float, y: float) -> tuple[float, float]:
+    """Where on the screen a place of an element is."""
+    element = one(page, selector)
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    box = page.execute_script("return arguments[0].getBoundingClientRect()", element)
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def mouse(page: Any, kind: str, x: float, y: float) -> None:
+    pressed = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+    page.execute_cdp_cmd("Input.dispatchMouseEvent", pressed)
+
+
+def click_at(page: Any, selector: str, x: float, y: float) -> None:
+    place = at(page, selector, x, y)
+    for kind in ("mousePressed", "mouseReleased"):
+        mouse(page, kind, *place)
+    settled(page)
+
+
+def drag(page: Any, selector: str, by: tuple[int, int]) -> None:
+    x, y = at(page, selector, 0.5, 0.5)
+    mouse(page, "mousePressed", x, y)
+    mouse(page, "mouseMoved", x + by[0], y + by[1])
+    mouse(page, "mouseReleased", x + by[0], y + by[1])
+
+
 def test_one_photo_that_fails_does_not_cost_the_others(page: Any, pictures: list[Path], folder: Path) -> None:
     (folder / "torn.jpg").write_text("<html>not a photo</html>")
     choose(page, pictures[0], folder / "torn.jpg", pictures[2])
@@ -513,9 +603,7 @@ def press_keys(page: Any, key: str, code: int, modifiers: int = 0) -> None:
 
 def swipe(page: Any, selector: str, by: tuple[int, int]) -> None:
     """Swipe with a finger from the middle of an element."""
-    read = "const box = arguments[0].getBoundingClientRect(); return [box.x, box.y, box.width, box.height]"
-    box = page.execute_script(read, one(page, selector))
-    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    x, y = at(page, selector, 0.5, 0.5)
     steps = [(x + by[0] * i / 10, y + by[1] * i / 10) for i in range(11)]
     for i, (a, b) in enumerate(steps):
         kind = "touchMove" if i else "touchStart"
@@ -530,7 +618,7 @@ def test_a_finger_that_scrolls_changes_no_slider(folder: Path, server: Running, 
         page.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
         open_page(page, server)
         choose(page, pictures[0])
-        page.execute_script("document.querySelector('#saturation').scrollIntoView({block: 'center'})")
+        at(page, "#saturation", 0, 0)
         here = page.execute_script("return scrollY")
         swipe(page, "#saturation", (40, -200))
         assert one(page, "#saturation").get_property("value") == "1"

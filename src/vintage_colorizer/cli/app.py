@@ -146,6 +146,14 @@ def photo(
     try_factors: Annotated[
         str | None, typer.Option("--try", metavar="N,N,...", help="Write one contact sheet of these render factors.")
     ] = None,
+    certainty: Annotated[
+        Path | None,
+        typer.Option(
+            "--certainty",
+            metavar="FILE",
+            help="Write how sure the network is, as a picture: white is sure.",
+        ),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Color a demo picture, demo.jpg, made in this folder.")] = False,
     quiet: bool,
 ) -> None:
@@ -158,6 +166,8 @@ def photo(
     options = photo_command.with_hints_of(hints_file, options)
     inputs = photo_command.inputs(paths or [], demo, console)
     target = None if out is None else place(out)
+    if certainty is not None:
+        photo_command.write_certainty(inputs, certainty, options, job, console)
     if try_factors is not None or inputs == [Path("-")]:
         single = None if target is None else local(target, "the result of a single picture")
         photo_command.require_one_format(None if single is None else single.name, options)

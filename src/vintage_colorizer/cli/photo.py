@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from vintage_colorizer.archive import photos as archive
 from vintage_colorizer.archive.batch import Batch, Counted, Input
 from vintage_colorizer.archive.inputs import Outcome
 from vintage_colorizer.archive.places import Place, place
 from vintage_colorizer.cli.console import Console, Tally, open_report, single_line
+from vintage_colorizer.color import eight_bit
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, UnsupportedError, VintageColorizerError
 from vintage_colorizer.files import atomically
@@ -176,9 +178,7 @@ def try_render_factors(
     paths: list[Place], out: Path | None, factors: str, options: PhotoOptions, job: JobOptions, console: Console
 ) -> None:
     """Write one labeled contact sheet of a photo at several render factors, such as '12,20,auto'."""
-    source = paths[0]
-    if paths == [Path("-")] or not isinstance(source, Path) or [Input.parse(one).kind for one in paths] != ["file"]:
-        raise OptionError("--try makes a sheet of one photo; name a single picture of this machine.")
+    source = _single(paths, "--try makes a sheet of one photo")
     target = out or source.with_name(f"{source.stem}-try.jpg")
     format = output_format("JPEG", depth=8, has_alpha=False, wanted=target.suffix)
     Origin.of_file(source).protect(target)
@@ -190,3 +190,25 @@ def try_render_factors(
         pixels = np.asarray(render_factor_sheet(results))
         write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)
     console.say(f"Wrote {target}.")
+
+
+def write_certainty(paths: list[Place], target: Path, options: PhotoOptions, job: JobOptions, console: Console) -> None:
+    """Write how sure the network is of the colors of a photo, as a grey picture of its size."""
+    source = _single(paths, "--certainty is of one photo")
+    format = output_format("PNG", depth=8, has_alpha=False, wanted=target.suffix)
+    Origin.of_file(source).protect(target)
+    photo = read_photo(source, max_megapixels=options.max_megapixels)
+    small = Image.fromarray(eight_bit(Colorizer(options).likely(photo, options).certainty))
+    pixels = np.asarray(small.resize(photo.pixels.shape[1::-1], Image.Resampling.BICUBIC))
+    disclosure = Disclosure(f"certainty-{Origin.of_pixels(pixels).identity}")
+    if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):
+        write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)
+    console.say(f"Wrote {target}: white is sure, black is guessed.")
+
+
+def _single(paths: list[Place], what: str) -> Path:
+    """The one picture of this machine; OptionError if it is anything else."""
+    source = paths[0]
+    if paths == [Path("-")] or not isinstance(source, Path) or [Input.parse(one).kind for one in paths] != ["file"]:
+        raise OptionError(f"{what}; name a single picture of this machine.")
+    return source

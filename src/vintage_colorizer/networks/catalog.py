@@ -53,9 +53,9 @@ class LookSettings:
 NETWORKS: dict[str, NetworkFile] = {
     "compact": NetworkFile(
         file="compact.onnx",
-        sha256="dde9d0988f029326cf05f11976d0b9958bcd0ff429fc712690845fc9c706ce47",
+        sha256="1fab84142ecbca37bf346c2d170b998024427e8981a58cca0268d18c9a9f116f",
         license="see WEIGHTS-LICENSE.md",
-        about="EfficientNet-Lite0 encoder, 4.9 million parameters, embedded in the package",
+        about="EfficientNet-Lite0 encoder, 5.7 million parameters, embedded in the package",
     ),
 }
 
@@ -86,9 +86,9 @@ ORIGINALS: dict[Look, Remote] = {
 }
 
 LOOKS: dict[tuple[str, Look], LookSettings] = {
-    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.6, stability=0.3),
-    ("compact", "stable"): LookSettings(render_factor=16, vividness=0.15),
-    ("compact", "video"): LookSettings(render_factor=16, vividness=0.0, stability=0.8),
+    ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.7, stability=0.3),
+    ("compact", "stable"): LookSettings(render_factor=16, vividness=0.3),
+    ("compact", "video"): LookSettings(render_factor=16, vividness=0.1, stability=0.8),
     ("deoldify", "artistic"): LookSettings(render_factor=35, vividness=None, stability=0.3),
     ("deoldify", "stable"): LookSettings(render_factor=35, vividness=None),
     ("deoldify", "video"): LookSettings(render_factor=21, vividness=None, stability=0.8),

@@ -7,7 +7,11 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from PIL import Image
+from pydantic import Field
 
+from vintage_colorizer.color import eight_bit
+from vintage_colorizer.networks.suggestions import Place
 from vintage_colorizer.options import PhotoSettings
 from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
@@ -24,6 +28,16 @@ COLORED: dict[str, Any] = {
         "Content-Disposition": {"description": "A name with the right ending.", "schema": {"type": "string"}},
     },
 }
+
+
+CERTAINTY: dict[str, Any] = {"description": "A small map of the photo.", "content": {"image/png": BINARY}}
+
+
+class SuggestQuery(PhotoSettings):
+    """A place, and settings of the photo."""
+
+    x: float | None = Field(None, ge=0, le=1, description="Of the place, from left (0) to right (1).")
+    y: float | None = Field(None, ge=0, le=1, description="From top (0) to bottom (1).")
 
 
 def routes(service: Service) -> APIRouter:
@@ -47,12 +61,34 @@ def routes(service: Service) -> APIRouter:
         headers["Content-Disposition"] = f'attachment; filename="color{SUFFIXES[format]}"'
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
+    @router.post("/suggest", openapi_extra=PHOTO_BODY)
+    async def suggest(request: Request, query: Annotated[SuggestQuery, Query()]) -> list[Place]:
+        """Say which colors are likely at a place of a photo; without one, at those where a hint would help most."""
+        options = service.photo_options(query)
+
+        def work(photo: Photo, task: Task) -> list[Place]:
+            return service.colorizer.likely(photo, options).places(query.x, query.y)
+
+        return await service.with_photo(request, work)
+
+    @router.post("/certainty", response_class=Response, responses={200: CERTAINTY}, openapi_extra=PHOTO_BODY)
+    async def certainty(request: Request, settings: Annotated[PhotoSettings, Query()]) -> Response:
+        """Say how sure the network is of the color of each part of a photo, as a small grey PNG: white is sure."""
+        options = service.photo_options(settings)
+
+        def work(photo: Photo, task: Task) -> bytes:
+            file = io.BytesIO()
+            Image.fromarray(eight_bit(service.colorizer.likely(photo, options).certainty)).save(file, "PNG")
+            return file.getvalue()
+
+        return Response(await service.with_photo(request, work), media_type="image/png")
+
     return router
 
 
 def facts(result: ColorizedPhoto, format: str) -> dict[str, str]:
     """Headers that say how a result was made: options as JSON, and notes as a JSON list."""
-    used = {name: value for name, value in result.options.part(PhotoSettings).items() if value is not None}
+    used = {name: value for name, value in result.options.part(PhotoSettings).items() if value not in (None, ())}
     used |= {"look": result.look, "render_factor": result.render_factor, "format": format.lower()}
     if result.network.has_vividness:
         used["vividness"] = result.settings.vividness

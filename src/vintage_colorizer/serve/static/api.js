@@ -16,6 +16,7 @@ import { isAbort, Told } from "./messages.js";
  *   warmth: number[]}} Maps
  * @typedef {{width: number, height: number, render_factor: number, vividness: number | null, saturation: number,
  *   notes: string[], picture: string, maps: Maps}} PhotoPreview
+ * @typedef {{x: number, y: number, colors: {color: string, share: number}[]}} Place
  * @typedef {{id: string, name: string, state: "waiting" | "coloring" | "done" | "failed", stage: string | null,
  *   frames_done: number, frames: number | null, seconds_left: number | null, message: string, notes: string[],
  *   result: string, result_name: string}} Job
@@ -34,7 +35,7 @@ export const ask = (path, options = {}) => answered(() => fetch(path, options), 
 /**
  * Send a file, as `ask` does.
  * @param {string} path
- * @param {File} file
+ * @param {Blob} file
  * @param {{signal?: AbortSignal, sent?: Sent}} options
  */
 export const send = (path, file, { signal, sent } = {}) => answered(() => upload(path, file, signal, sent), signal);
@@ -66,7 +67,7 @@ function unreachable(error) {
 /**
  * As fetch, which cannot tell how far an upload is.
  * @param {string} path
- * @param {File} file
+ * @param {Blob} file
  * @param {AbortSignal | undefined} signal
  * @param {Sent | undefined} sent
  * @returns {Promise<Response>}
@@ -109,12 +110,13 @@ async function words(response) {
 }
 
 /**
- * A query of the settings that are set.
- * @param {Record<string, string | number | boolean | null>} settings
+ * A query of the settings that are set; a list is given one by one.
+ * @param {Record<string, string | number | boolean | null | undefined | string[]>} settings
  */
 export function query(settings) {
-  const set = Object.entries(settings).filter(([, value]) => value !== null && value !== "" && value !== false);
-  return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
+  const each = Object.entries(settings).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  const set = each.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
+  return new URLSearchParams(set.map(([name, value]) => [String(name), String(value)])).toString();
 }
 
 /**

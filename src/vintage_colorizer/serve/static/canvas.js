@@ -43,6 +43,16 @@ function drawnAt(image, width, height) {
 }
 
 /**
+ * Pixels as a file.
+ * @param {ImageData} picture
+ */
+export function encoded(picture) {
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  drawingOn(canvas).putImageData(picture, 0, 0);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+}
+
+/**
  * Show pixels on a canvas, which takes their size.
  * @param {HTMLCanvasElement} canvas
  * @param {ImageData} picture

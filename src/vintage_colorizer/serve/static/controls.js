@@ -40,6 +40,7 @@ export function fill(known, settings) {
     format: "",
     mark: fields.mark.default,
     strip: fields.strip.default,
+    hints: [],
   };
 }
 

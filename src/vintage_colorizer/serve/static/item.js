@@ -8,7 +8,8 @@ import { drawingOn } from "./canvas.js";
 /**
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
  * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
- *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean}} Chosen
+ *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[]}} Chosen
+ * @typedef {{x: number, y: number, color: string}} Said a color that somebody knows; "" as long as it is not said
  */
 
 const THUMB = 176; // pixels
@@ -17,11 +18,13 @@ const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor"
 let made = 0;
 
 export class Item {
-  number = made++; // in the order in which they came
+  number = 1000 * Date.now() + made++; // in the order in which they came, over a reload too
   /** @type {Preview | null} */
   preview = null;
   /** @type {PhotoPreview | null} what the server said last, without its pictures */
   facts = null;
+  /** @type {Blob | null} the picture of the preview */
+  small = null;
   /** @type {ImageData | null} the photo as the browser decodes it, until the server has answered */
   source = null;
   /** @type {AbortController | null} */
@@ -49,9 +52,14 @@ export class Item {
 
   /** The settings as the API takes them, all explicit, so that what is saved is what is shown. */
   get wanted() {
-    const { vividness, ...rest } = this.settings;
+    const { vividness, hints, ...rest } = this.settings;
     const factor = this.facts && !this.stale ? this.facts.render_factor : rest.render_factor;
-    return { ...rest, render_factor: factor, vividness: this.vivid ? vividness : null };
+    return { ...rest, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
+  }
+
+  /** What to send to be colored again: a small picture is enough for the network, and quick however large the photo is. */
+  get sending() {
+    return this.settings.render_factor === "auto" ? this.file : this.small ?? this.file;
   }
 
   get resultName() {
@@ -65,15 +73,18 @@ export class Item {
   take(settings) {
     const before = this.settings;
     this.settings = { ...before, ...settings };
-    const again = OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
+    const hinted = String(said(this.settings.hints)) !== String(said(before.hints));
+    const again = hinted || OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
     this.stale ||= again;
     return again || !this.preview;
   }
 
   /** @param {Preview} preview */
   answer(preview) {
+    const { width, height, notes } = this.facts ?? preview.answer; // what is known of the file is known from the file
     this.preview = preview;
-    this.facts = { ...preview.answer, picture: "", maps: { ...preview.answer.maps, chroma: [], midtone: "" } };
+    const maps = { ...preview.answer.maps, chroma: [], midtone: "" };
+    this.facts = { ...preview.answer, width, height, notes: [...new Set([...notes, ...preview.answer.notes])], picture: "", maps };
     this.settings.vividness ??= preview.answer.vividness;
     this.source = this.error = null;
     this.stale = false;
@@ -99,3 +110,9 @@ export class Item {
     context.drawImage(full, (THUMB - width) / 2, (THUMB - height) / 2, width, height);
   }
 }
+
+/**
+ * Hints as the API takes them.
+ * @param {Said[]} hints
+ */
+const said = (hints) => hints.filter(({ color }) => color).map(({ x, y, color }) => `${x},${y}=${color}`);

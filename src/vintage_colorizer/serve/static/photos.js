@@ -2,9 +2,11 @@
 // The photos: each with its own settings, shown as a preview that answers at once, saved at full quality.
 
 import { query, send } from "./api.js";
-import { decoded, draw, pixelsOf } from "./canvas.js";
+import { decoded, draw, encoded, pixelsOf } from "./canvas.js";
+import * as certainty from "./certainty.js";
 import { fill, listen, showSettings } from "./controls.js";
 import { button, find, on, steady } from "./dom.js";
+import * as hints from "./hints.js";
 import * as history from "./history.js";
 import { Item } from "./item.js";
 import { Preview } from "./merge.js";
@@ -37,9 +39,13 @@ export async function start(known, settings, health) {
   megabytes = health.limits.megabytes;
   fresh = fill(known, settings);
   listen(change, () => current.settings);
+  hints.listen(() => current, change);
+  certainty.listen(() => current);
   listenToButtons();
-  const kept = (await shoebox.kept()).filter(({ settings: { look } }) => known.looks.some((row) => row.look === look));
-  if (kept.length) take(kept.map(({ key, file, settings: own }) => Object.assign(new Item(file, own), { number: key[1] })));
+  const ready = (/** @type {Chosen} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
+  const kept = (await shoebox.kept()).filter((one) => ready(one.settings));
+  const again = kept.map(({ key, file, settings: own }) => Object.assign(new Item(file, { ...fresh, ...own }), { number: key[1] }));
+  if (again.length) take(again);
 }
 
 function listenToButtons() {
@@ -53,7 +59,12 @@ function listenToButtons() {
     target.setAttribute("aria-valuetext", `${target.value} %`);
   });
   on("#reset", "click", () => change(fresh));
-  on("#spread", "click", () => changeEach(items, current.settings, "spread"));
+  on("#spread", "click", () => {
+    /** @type {Partial<Chosen>} */
+    const settings = { ...current.settings };
+    delete settings.hints; // places are of one photo
+    changeEach(items, settings, "spread");
+  });
   on("#undo", "click", () => goBack(history.undo()));
   on("#redo", "click", () => goBack(history.redo()));
   on("#retry", "click", () => load(current));
@@ -91,7 +102,7 @@ export function add(files) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
   if (large.length) complain(new Told(`${large.join(", ")} ${large.length > 1 ? "are" : "is"} over the server's limit of ${megabytes} MB.`), add);
-  const settings = { ...(current?.settings ?? fresh), vividness: null };
+  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [] };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
   if (added.length) take(added);
@@ -114,6 +125,7 @@ function show(item) {
   item.shown = Date.now();
   drawGallery();
   showSettings(item);
+  hints.showHints();
   paint();
   if (!item.preview && !item.waiting && !item.error) load(item);
   const gallery = find("#gallery");
@@ -196,6 +208,7 @@ function apply(step) {
     keepSoon(item);
   }
   showSettings(current);
+  hints.showHints();
   showHistory();
 }
 
@@ -236,8 +249,7 @@ async function load(item) {
   calm(item);
   if (item === current) paint();
   try {
-    const preview = await inTurn(() => proposal(item, waiting.signal), waiting.signal, item === current);
-    item.answer(preview);
+    item.answer(await inTurn(() => proposal(item, waiting.signal), waiting.signal, item === current));
   } catch (error) {
     if (isAbort(error)) return;
     item.error = error;
@@ -261,10 +273,12 @@ async function proposal(item, signal) {
     item.source = await decoded(item.file, LONGEST);
     paint();
   }
-  const { look, network, render_factor } = item.settings;
-  const path = `api/preview?${query({ look, network, render_factor })}`;
-  const answer = await (await send(path, item.file, { signal, sent: (share) => showSent(item, share) })).json();
-  return new Preview(answer, await pixelsOf(answer.picture));
+  const { look, network, render_factor, hints: known } = item.wanted;
+  const path = `api/preview?${query({ look, network, render_factor, hints: known })}`;
+  const answer = await (await send(path, item.sending, { signal, sent: (share) => showSent(item, share) })).json();
+  const picture = await pixelsOf(answer.picture);
+  item.small = await encoded(picture);
+  return new Preview(answer, picture);
 }
 
 /**
@@ -280,7 +294,7 @@ function showSent(item, share) {
 function forgetOld() {
   const loaded = items.filter((item) => item.preview && item !== current);
   loaded.sort((a, b) => b.shown - a.shown || a.number - b.number);
-  for (const item of loaded.slice(MOST_PREVIEWS)) item.preview = null;
+  for (const item of loaded.slice(MOST_PREVIEWS)) item.preview = item.small = null;
 }
 
 /** Merge and draw before the next frame of the screen, once however often it is asked for. */
@@ -304,6 +318,7 @@ function drawCurrent() {
   if (!before) return;
   draw(find("#before"), before);
   draw(find("#after"), colored ?? before);
+  certainty.showGuessed(current);
 }
 
 /** Let the color appear over the photo that was shown until now. */
