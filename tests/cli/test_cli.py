@@ -158,7 +158,7 @@ def test_certainty_is_written_beside_the_result(photo_file: Path) -> None:
     assert result.returncode == 0 and "Wrote sure.png" in said(result), said(result)
     assert (folder / "photo-color.jpg").exists()
     with Image.open(folder / "sure.png") as sure, Image.open(photo_file) as photo:
-        assert (sure.mode, sure.size) == ("L", photo.size) and np.ptp(np.asarray(sure)) > 30
+        assert (sure.mode, sure.size) == ("RGB", photo.size) and np.ptp(np.asarray(sure)) > 30
     (folder / "other.png").write_bytes(b"mine")
     for target, code in (("sure.png", 0), ("other.png", 1), (photo_file.name, 1), ("sure.txt", 2)):
         assert run("photo", photo_file, "--certainty", target, cwd=folder).returncode == code

@@ -382,12 +382,14 @@ def test_a_color_that_is_known_is_said_on_the_photo(page: Any, pictures: list[Pa
     assert likely[-1] == "no color: it is grey" and likely[0].endswith(" % likely") and len(likely) >= 2
     say_color(page, 1, "#204080")
     blue = canvas(page)
-    place = (slice(400, 420), slice(170, 190))
+    place = (slice(407, 413), slice(177, 183))
     assert blue[place][..., 2].mean() > blue[place][..., 0].mean() + 20
     assert np.abs(color.luma(blue[place]) - color.luma(grey[place])).max() < 0.02
+    (folder / "downloads" / "portrait-color.jpg").unlink(missing_ok=True)
     press(page, "#save")
     saved = downloaded(folder, "portrait-color.jpg")
-    assert [str(hint) for hint in as_hints(probe(saved).hints)] == ["0.5,0.8=#204080"]
+    (hint,) = as_hints(probe(saved).hints)
+    assert hint.color == "#204080" and np.hypot(hint.x - 0.5, hint.y - 0.8) < 0.004  # a click falls on a pixel
     drag(page, ".pin", (0, -100))
     settled(page)
     assert not np.array_equal(canvas(page), blue)
@@ -396,7 +398,7 @@ def test_a_color_that_is_known_is_said_on_the_photo(page: Any, pictures: list[Pa
     assert np.array_equal(canvas(page), blue)
     page.find_element("css selector", ".pin").send_keys("\ue013")  # arrow up
     settled(page)
-    assert one(page, "#hints li input:nth-of-type(3)").get_property("value") == "79.0"
+    assert one(page, "#hints li input:nth-of-type(3)").get_property("value") in ("78.9", "79.0", "79.1")
     assert problems(page) == []
     press(page, "#hints .remove")
     settled(page)

@@ -199,7 +199,7 @@ def write_certainty(paths: list[Place], target: Path, options: PhotoOptions, job
     Origin.of_file(source).protect(target)
     photo = read_photo(source, max_megapixels=options.max_megapixels)
     small = Image.fromarray(eight_bit(Colorizer(options).likely(photo, options).certainty))
-    pixels = np.asarray(small.resize(photo.pixels.shape[1::-1], Image.Resampling.BICUBIC))
+    pixels = np.asarray(small.resize(photo.pixels.shape[1::-1], Image.Resampling.BICUBIC).convert("RGB"))
     disclosure = Disclosure(f"certainty-{Origin.of_pixels(pixels).identity}")
     if not archive.is_up_to_date(target, disclosure.fingerprint, job.overwrite):
         write_photo(target, pixels, Photo(pixels), format=format, quality=options.quality, disclosure=disclosure)

@@ -80,6 +80,9 @@ class PhotoPreview(BaseModel):
     render_factor: int
     vividness: float | None
     saturation: float
+    adjusted: bool = Field(
+        description="There are hints, which saturation and warmth must not change: the maps have them already."
+    )
     notes: list[str]
     picture: str
     maps: Maps
@@ -132,7 +135,8 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
     maps = []
     for vividness in vividnesses:
         task.check()
-        maps.append(colorizer.color(photo, settings.replace(vividness=vividness)).chroma)
+        result = colorizer.color(photo, settings.replace(vividness=vividness))
+        maps.append(result.final_chroma if settings.hints else result.chroma)
     picture = small_picture(photo.pixels)
     height, width = first.luma.shape
     width, height = fitted(width, height, MAP_SIDE)
@@ -146,6 +150,7 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
         render_factor=first.render_factor,
         vividness=first.settings.vividness,
         saturation=first.settings.saturation,
+        adjusted=bool(settings.hints),
         notes=list(first.warnings),
         picture="data:image/jpeg;base64," + base64.b64encode(encoded(picture)).decode(),
         maps=Maps(

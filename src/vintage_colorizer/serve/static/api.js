@@ -15,7 +15,7 @@ import { isAbort, Told } from "./messages.js";
  * @typedef {{width: number, height: number, vividness: (number | null)[], chroma: string[], midtone: string,
  *   warmth: number[]}} Maps
  * @typedef {{width: number, height: number, render_factor: number, vividness: number | null, saturation: number,
- *   notes: string[], picture: string, maps: Maps}} PhotoPreview
+ *   adjusted: boolean, notes: string[], picture: string, maps: Maps}} PhotoPreview
  * @typedef {{x: number, y: number, colors: {color: string, share: number}[]}} Place
  * @typedef {{id: string, name: string, state: "waiting" | "coloring" | "done" | "failed", stage: string | null,
  *   frames_done: number, frames: number | null, seconds_left: number | null, message: string, notes: string[],

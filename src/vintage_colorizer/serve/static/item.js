@@ -14,6 +14,7 @@ import { drawingOn } from "./canvas.js";
 
 const THUMB = 176; // pixels
 const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor"]); // what else there is, is merged here
+const ADJUSTING = /** @type {const} */ (["saturation", "warmth"]); // around hints this is done by the server
 
 let made = 0;
 
@@ -73,7 +74,8 @@ export class Item {
   take(settings) {
     const before = this.settings;
     this.settings = { ...before, ...settings };
-    const hinted = String(said(this.settings.hints)) !== String(said(before.hints));
+    const [hints, known] = [said(this.settings.hints), said(before.hints)];
+    const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
     const again = hinted || OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
     this.stale ||= again;
     return again || !this.preview;

@@ -191,7 +191,8 @@ export class Preview {
    */
   colored({ vividness, saturation, warmth }) {
     const { width, height } = this.picture;
-    const [red, blue] = this.shifts(vividness, saturation * this.answer.saturation, warmth);
+    const { adjusted, saturation: own } = this.answer;
+    const [red, blue] = adjusted ? this.shifts(vividness, 1, 0) : this.shifts(vividness, saturation * own, warmth);
     const colored = new Uint8ClampedArray(4 * width * height);
     for (let y = 0; y < height; y++) this.mergeRow(colored, y, this.row(red, y), this.row(blue, y));
     return colored;

@@ -273,11 +273,11 @@ async function proposal(item, signal) {
     item.source = await decoded(item.file, LONGEST);
     paint();
   }
-  const { look, network, render_factor, hints: known } = item.wanted;
-  const path = `api/preview?${query({ look, network, render_factor, hints: known })}`;
+  const { look, network, render_factor, saturation, warmth, hints: known } = item.wanted;
+  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known })}`;
   const answer = await (await send(path, item.sending, { signal, sent: (share) => showSent(item, share) })).json();
   const picture = await pixelsOf(answer.picture);
-  item.small = await encoded(picture);
+  item.small = answer.width > picture.width ? await encoded(picture) : item.small;
   return new Preview(answer, picture);
 }
 
