@@ -18,6 +18,7 @@ from PIL import Image
 from support.bad_films import make_film
 from vintage_colorizer.cli import notebooks
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.photo.reading import probe
 
 pytestmark = pytest.mark.long
 
@@ -62,6 +63,13 @@ def test_photo(tmp_path: Path) -> None:
     assert (tmp_path / "colored.png").stat().st_size > 10_000
 
 
+def test_hints(tmp_path: Path) -> None:
+    put_out = run("hints", tmp_path)
+    assert pictures(put_out) == 3
+    assert any("%" in one.get("data", {}).get("text/plain", "") for one in put_out)
+    assert probe(tmp_path / "colored.png").hints == "0.5,0.9=#000080"
+
+
 def test_film(tmp_path: Path) -> None:
     run("film", tmp_path)
     assert (tmp_path / "demo-pan-color.mp4").stat().st_size > 5_000
@@ -81,6 +89,7 @@ def named(name: str, settings: dict[str, str]) -> dict[str, str]:
         ("film", {'film = ""': 'film = "reel.mp4"'}),
         ("photo", {}),
         ("photo", {"photo = demo_picture()": 'photo = "grandma.jpg"'}),
+        ("hints", {"photo = demo_picture()": 'photo = "grandma.jpg"'}),
         pytest.param("train", {}, marks=pytest.mark.slow),
     ],
 )
@@ -115,7 +124,7 @@ def test_train(tmp_path: Path) -> None:
 
 
 def test_no_notebook_carries_results() -> None:
-    assert [path.stem for path in notebooks.sources()] == ["film", "photo", "train"]
+    assert [path.stem for path in notebooks.sources()] == ["film", "hints", "photo", "train"]
     for path in notebooks.sources():
         assert '"image/png"' not in path.read_text(encoding="utf-8")
 
@@ -125,11 +134,11 @@ def test_copies_are_made_once_and_never_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "mine" / "photo.ipynb"
     mine.write_text("changed")
     notebooks.copy_notebooks(tmp_path / "mine")
-    assert mine.read_text() == "changed" and len(list((tmp_path / "mine").iterdir())) == 3
+    assert mine.read_text() == "changed" and len(list((tmp_path / "mine").iterdir())) == 4
 
 
 def test_an_unknown_notebook_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="there are: film, photo, train"):
+    with pytest.raises(OptionError, match="there are: film, hints, photo, train"):
         notebooks.open_notebook("phto", tmp_path)
 
 

@@ -271,7 +271,7 @@ def evaluate(
 @app.command()
 @takes()
 def notebook(
-    name: Annotated[str, typer.Argument(help="photo, film or train.")] = "photo",
+    name: Annotated[str, typer.Argument(help="photo, hints, film or train.")] = "photo",
     *,
     folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where the notebooks go.")] = Path(
         "vintage-colorizer-notebooks"
