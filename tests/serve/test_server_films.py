@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,3 +185,17 @@ def test_the_options_are_those_of_the_library(server: Running) -> None:
 
     parameters = server.ask("/api/openapi.json").json["paths"]["/api/film"]["post"]["parameters"]
     assert {one["name"] for one in parameters} == set(FilmSettings.model_fields) | {"name", "container"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
+def test_a_disk_that_fills_up_while_a_film_arrives(home: Path, server: Running, long_reel: bytes) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        answer = Visitor(server).ask("/api/film", long_reel)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.status == 507 and "too little room" in answer.json["message"]
+    assert list(home.glob("vintage-colorizer-*/*")) == []

@@ -31,6 +31,7 @@ from starlette.types import Message, Receive, Scope, Send
 from vintage_colorizer.clock import Clock
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import VintageColorizerError
+from vintage_colorizer.files import FULL
 from vintage_colorizer.film.job import FilmResult
 from vintage_colorizer.film.progress import Progress
 from vintage_colorizer.options import FilmOptions, FilmSettings
@@ -51,6 +52,7 @@ MOST_JOBS = 32
 MOST_JOBS_OF_A_VISITOR = 8
 SWEEP_SECONDS = 60.0
 LONGEST_NAME = 200
+NO_ROOM = "The server has too little room for a film."
 State = Literal["waiting", "coloring", "done", "failed"]
 
 
@@ -162,8 +164,10 @@ class Jobs:
             job.folder.mkdir()
             with open(job.source, "wb") as file:
                 await receive_into(file, request, self._max_bytes)
-        except BaseException:
+        except BaseException as error:
             self.remove(job)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise HTTPException(507, NO_ROOM, CLOSE) from error
             raise
         self._pool.submit(self._color, job)
         return job
@@ -175,7 +179,7 @@ class Jobs:
                 message = "There are too many films; remove one that is done, or wait."
                 raise HTTPException(503, message, {"Retry-After": "60", **CLOSE})
             if shutil.disk_usage(self._folder).free < 3 * max_bytes:  # the film, its segments, its result
-                raise HTTPException(507, "The server has too little room for a film.", CLOSE)
+                raise HTTPException(507, NO_ROOM, CLOSE)
             self._jobs[job.id] = job
 
     def find(self, request: Request, id: str) -> Job:
