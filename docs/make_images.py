@@ -26,6 +26,7 @@ def main() -> None:
     before_and_after(Image.fromarray(data.astronaut()), "astronaut.jpg")
     # DSCOVR on a Falcon 9 before its launch in 2015, photographed by SpaceX; public domain.
     before_and_after(Image.fromarray(data.rocket()), "rocket.jpg")
+    hinted(Image.fromarray(data.astronaut()), ["0.15,0.75=#d0662a", "0.55,0.72=#d0662a"], "hints.jpg")
     # Beside them a cat by Stefan van der Walt and a cup of coffee by Rachel Michetti, both CC0.
     looks([Image.fromarray(photo()) for photo in (data.astronaut, data.chelsea, data.coffee, data.rocket)], "looks.jpg")
 
@@ -33,7 +34,18 @@ def main() -> None:
 def before_and_after(original: Image.Image, name: str) -> None:
     """Write one picture: the original in grey, and beside it what our own tool makes of that, as it is by default."""
     grey = original.convert("L")
-    halves = [grey.convert("RGB"), Colorizer().photo(grey).image]
+    beside([grey.convert("RGB"), Colorizer().photo(grey).image], name)
+
+
+def hinted(original: Image.Image, hints: list[str], name: str) -> None:
+    """Write one picture: what our own tool makes of the original in grey, and beside it the same with hints."""
+    grey = original.convert("L")
+    beside([Colorizer().photo(grey).image, Colorizer().photo(grey, hints=hints).image], name)
+
+
+def beside(halves: list[Image.Image], name: str) -> None:
+    """Write two pictures of one size beside each other."""
+    original = halves[0]
     width = round(original.width * HEIGHT / original.height)
     pair = Image.new("RGB", (2 * width + GAP, HEIGHT), "white")
     for index, half in enumerate(halves):

@@ -18,14 +18,12 @@ from PIL import ImageColor
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.spread import spread
 
 MOST = 500  # hints for a picture
 POINT = 0.012  # of the longer side: the radius of a hint that says none
 LARGEST_RADIUS = 0.5
 LONGEST_NAME = 200
-SPREAD = 0.04  # of the longer side: how far what a network did not do is made up for
-SAME_LIGHT = 0.1  # difference of luma up to which a neighbor is taken to be of the same thing
-ROUNDS = 8  # until neighboring hints have found their own colors
 SEPARATORS = set(";()")  # that the name of a person cannot hold, for the sake of hints as text
 TEXT = re.compile(
     r"\s*([^,=]+),([^,=]+)(?:,([^,=]+))?=\s*((?:rgb|rgba|hsl|hsv)\([^)]*\)|[^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL
@@ -126,7 +124,7 @@ def painted(hints: Sequence[Hint], luma: Floats) -> Floats:
 def obeyed(chroma: Floats, luma: Floats, hints: Sequence[Hint]) -> Floats:
     """Chroma in which every hint has its color, as far as the luma can hold it.
 
-    What is missing is added at the hint's place, and around it less with distance and across edges of luma.
+    What is missing is added at the hint's place, and to the thing that it is on: see `spread`.
 
     Args:
         chroma: h x w x 2, small, as it is to be merged.
@@ -135,39 +133,23 @@ def obeyed(chroma: Floats, luma: Floats, hints: Sequence[Hint]) -> Floats:
     """
     if not hints:
         return chroma
-    height, width = luma.shape
-    owner = np.full((height, width), -1)
+    owner = np.full(luma.shape, -1)
     for index, hint in enumerate(hints):
-        owner[place_of(hint, height, width)] = index
-    weights, targets, places = [], [], []
-    for index, hint in enumerate(hints):
-        place = owner == index
-        if place.any():
-            weights.append(_reach(hint, place, luma))
-            targets.append(_target(hint, place, luma))
-            places.append(place)
-    result = chroma.astype(np.float32).copy()
-    total = np.maximum(1.0, np.sum(weights, axis=0, dtype=np.float32))
-    for _ in range(ROUNDS):
-        missing = [target - result[place].mean(axis=0) for target, place in zip(targets, places, strict=True)]
-        result += np.einsum("nhw,nc->hwc", np.stack(weights), np.stack(missing)) / total[..., None]
-    for place, target in zip(places, targets, strict=True):
-        result[place] = target
-    return result
+        owner[place_of(hint, *luma.shape)] = index
+    seen = [index for index in range(len(hints)) if (owner == index).any()]
+    targets, missing = (np.zeros((len(hints), 2), np.float32) for _ in range(2))
+    for index in seen:
+        targets[index] = _target(hints[index], owner == index, luma)
+        missing[index] = targets[index] - chroma[owner == index].mean(axis=0)
+    result = chroma + spread(owner, missing, chroma.astype(np.float32), luma)
+    result[owner >= 0] = targets[owner[owner >= 0]]
+    return np.asarray(result, np.float32)
 
 
 def _target(hint: Hint, place: Mask, luma: Floats) -> Floats:
     """The chroma, (U, V), that a hint can have in its place."""
     chroma = np.array([[hint.chroma]], np.float32)
     return np.asarray(color.attainable(chroma, np.full((1, 1), luma[place].mean(), np.float32))[0, 0])
-
-
-def _reach(hint: Hint, place: Mask, luma: Floats) -> Floats:
-    """How much a hint counts in each cell: fully in its place."""
-    away = np.maximum(0, _distances(hint, *luma.shape) - max(hint.radius, POINT)) / SPREAD
-    unlike = (luma - luma[place].mean()) / SAME_LIGHT
-    weight = np.exp(-(away**2 + unlike**2) / 2)
-    return np.where(place, 1.0, weight).astype(np.float32)
 
 
 def _distances(hint: Hint, height: int, width: int) -> Floats:

@@ -78,13 +78,14 @@ class Networks:
     ) -> Proposal:
         """Ask for the chroma of a picture, at smaller sizes or on the processor when memory is short.
 
-        A network that takes no hints is not told any.
+        A network that takes no hints is not told any, nor one that colors better without.
 
         Raises:
             OutOfMemoryError: nothing helped.
             EngineError: the network failed.
         """
         engine = self.engine(options)
+        hints = () if engine.info.network in catalog.TOLD_NO_HINTS else hints
         wanted = options.render_factor or settings.render_factor
         notes: list[str] = []
         if wanted == "auto":

@@ -16,7 +16,7 @@ import numpy as np
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.hints import SAME_LIGHT, Hint, place_of
+from vintage_colorizer.hints import Hint, place_of
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import ask_posterior
 
@@ -25,6 +25,7 @@ LEAST_SHARE = 0.03  # of a color that is suggested
 SAME_COLOR = 16.0  # distance in Lab a, b of what counts as one color
 MOST_PLACES = 8
 APART = 0.15  # of the longer side, between places
+SAME_LIGHT = 0.1  # difference of luma up to which a neighbor is taken to be of the same thing
 SAME_THING = 0.35  # of the longer side: how far what is as bright is taken to be of the same thing
 # Of the embedded network: at this entropy, in parts of the greatest there can be, this share of cells is within
 # CIEDE2000 10 of the truth. Measured on photos it never saw; see docs/explanation/evaluation.md.
