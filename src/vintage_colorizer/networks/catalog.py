@@ -85,8 +85,8 @@ ORIGINALS: dict[Look, Remote] = {
     ),
 }
 
-# Networks that take hints, and color better without: compact-4 has learned them too briefly. With ten true hints `spread`
-# brings 3.0 dB on validation photos, and 2.7 dB where the network answers first.
+# Networks that take hints, and color better without: compact-4 has learned them too briefly. With ten true hints
+# `spread` brings 3.0 dB on validation photos, and 2.7 dB where the network answers first.
 TOLD_NO_HINTS = {"compact"}
 
 LOOKS: dict[tuple[str, Look], LookSettings] = {
