@@ -24,6 +24,7 @@ from PIL import Image
 from support import bad_files
 from support.servers import PHOTO, Answer, Running, read_answer, refused, running
 from vintage_colorizer import Colorizer, color
+from vintage_colorizer.networks.catalog import LOOKS
 from vintage_colorizer.options import FilmSettings, PhotoSettings, ServeOptions
 from vintage_colorizer.serve import limits as server_limits
 from vintage_colorizer.serve import uvicorn_private
@@ -79,7 +80,8 @@ def test_the_answer_is_that_of_the_library(server: Running, colorizer: Colorizer
     assert np.array_equal(picture(answer), colorizer.photo(source, **options).pixels)
     used = json.loads(answer.headers["x-options"])
     assert options.items() <= used.items()
-    assert (used["format"], used["vividness"], used["network"]) == ("png", 0.6, "compact")
+    vividness = LOOKS["compact", "artistic"].vividness
+    assert (used["format"], used["vividness"], used["network"]) == ("png", vividness, "compact")
 
 
 def test_a_form_with_one_file_works_too_and_its_name_is_never_used(server: Running) -> None:
