@@ -105,6 +105,13 @@ def test_without_hints_nothing_changes(colorizer: Colorizer, grey: Grey) -> None
     assert plain.fingerprint == empty.fingerprint
 
 
+def test_the_embedded_network_is_not_told(colorizer: Colorizer, grey: Grey) -> None:
+    plain, hinted = colorizer.photo(grey), colorizer.photo(grey, hints=["0.4,0.9=#d0662a"])
+    np.testing.assert_array_equal(plain.chroma, hinted.chroma)
+    changed = np.linalg.norm(hinted.final_chroma - plain.final_chroma, axis=-1) > 0.02
+    assert 0.05 < changed.mean() < 0.6  # the thing there, and not the picture
+
+
 def test_across_an_edge_little_leaks() -> None:
     luma = np.where(np.arange(40) < 20, 0.3, 0.7) * np.ones((40, 1))
     chroma = obeyed(np.zeros((40, 40, 2), np.float32), luma.astype(np.float32), [Hint(0.45, 0.5, "red")])
