@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vintage_colorizer.spread import MOST, spread
+from vintage_colorizer.spread import MOST, Labels, spread
 
 CHANGE = np.array([[0.2, -0.1]], np.float32)
 
 
-def stated(height: int, width: int, row: int, column: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def stated(height: int, width: int, row: int, column: int) -> Labels:
     labels = np.full((height, width), -1)
     labels[row, column] = 0
     return labels

@@ -187,10 +187,28 @@ def test_the_options_are_those_of_the_library(server: Running) -> None:
     assert {one["name"] for one in parameters} == set(FilmSettings.model_fields) | {"name", "container"}
 
 
+def test_a_film_is_seen_once_all_of_it_has_come(server: Running, reel: bytes) -> None:
+    visitor = Visitor(server)
+    head = f"POST /api/film HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {visitor.cookie}\r\n"
+    with server.connect(20) as connection:
+        connection.sendall(f"{head}Content-Length: {len(reel)}\r\n\r\n".encode() + reel[:1000])
+        time.sleep(0.3)
+        assert visitor.ask("/api/jobs").json == []
+        connection.sendall(reel[1000:])
+        assert b" 202 " in connection.recv(4000)
+    (job,) = visitor.ask("/api/jobs").json
+    assert visitor.finished(f"/api/jobs/{job['id']}")["state"] == "done"
+    result = f"/api/jobs/{job['id']}/result"  # of which a head tells the size
+    asked = visitor.ask(result, method="HEAD")
+    assert asked.status == 200 and asked.body == b""
+    assert int(asked.headers["content-length"]) == len(visitor.ask(result).body)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
 def test_a_disk_that_fills_up_while_a_film_arrives(home: Path, server: Running, long_reel: bytes) -> None:
     import resource
 
+    before = set(home.glob("vintage-colorizer-*/*"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
@@ -198,4 +216,4 @@ def test_a_disk_that_fills_up_while_a_film_arrives(home: Path, server: Running, 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert answer.status == 507 and "too little room" in answer.json["message"]
-    assert list(home.glob("vintage-colorizer-*/*")) == []
+    assert set(home.glob("vintage-colorizer-*/*")) == before

@@ -338,6 +338,30 @@ def test_changes_are_undone_and_done_again(page: Any, pictures: list[Path]) -> N
     assert one(page, "#redo").get_attribute("aria-disabled") == "false"
 
 
+def test_what_the_look_means_comes_back_without_the_network(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    plain = canvas(page)
+    requested(page)
+    move(page, "#vividness", 0.9)
+    move(page, "#saturation", 1.5)
+    press(page, "#reset")
+    settled(page)
+    assert np.array_equal(canvas(page), plain) and requested(page) == []
+    assert one(page, "output[for=vividness]").text == "30 %"
+
+
+def test_the_same_slider_on_two_photos_is_two_changes(page: Any, pictures: list[Path]) -> None:
+    choose(page, *pictures[:2])
+    plain = canvas(page)
+    move(page, "#saturation", 0)
+    press(page, "#gallery li:nth-child(2) .thumb")
+    move(page, "#saturation", 0)
+    for _ in range(2):
+        press(page, "#undo")
+    settled(page)
+    assert "portrait.jpg" in one(page, "#status").text and np.array_equal(canvas(page), plain)
+
+
 def test_a_reload_keeps_photos_and_edits(page: Any, server: Running, pictures: list[Path]) -> None:
     choose(page, *pictures)
     move(page, "#warmth", 0.5)

@@ -85,9 +85,9 @@ ORIGINALS: dict[Look, Remote] = {
     ),
 }
 
-# Networks that take hints, and color better without: compact-4 has learned them too briefly. With ten true hints
-# `spread` brings 3.0 dB on validation photos, and 2.7 dB where the network answers first.
-TOLD_NO_HINTS = {"compact"}
+# Files of networks that take hints, and color better without: compact-4 has learned them too briefly. With ten true
+# hints `spread` brings 3.0 dB on validation photos, and 2.7 dB where the network answers first.
+TOLD_NO_HINTS = {NETWORKS["compact"].sha256}
 
 LOOKS: dict[tuple[str, Look], LookSettings] = {
     ("compact", "artistic"): LookSettings(render_factor=16, vividness=0.7, stability=0.3),

@@ -85,7 +85,7 @@ class Networks:
             EngineError: the network failed.
         """
         engine = self.engine(options)
-        hints = () if engine.info.network in catalog.TOLD_NO_HINTS else hints
+        hints = () if engine.info.sha256 in catalog.TOLD_NO_HINTS else hints
         wanted = options.render_factor or settings.render_factor
         notes: list[str] = []
         if wanted == "auto":

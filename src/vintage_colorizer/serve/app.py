@@ -97,10 +97,9 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(VintageColorizerError)
     async def ours(request: Request, error: VintageColorizerError) -> Response:
         status = next(status for kind, status in STATUS if isinstance(error, kind))
-        message = str(error)
-        if isinstance(error, TooLargeError):
-            message = f"{message.partition(':')[0].rstrip('.')}."  # what follows tells the owner which option raises it
-        return error_response(status, type(error).__name__, message, {"Connection": "close"})
+        if isinstance(error, TooLargeError):  # what follows tells the owner which option raises the limit
+            error = TooLargeError(f"{error.text.partition(':')[0].rstrip('.')}.", error.subject)
+        return error_response(status, type(error).__name__, str(error), {"Connection": "close"})
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:

@@ -88,6 +88,7 @@ class Job:
     clock: Clock = field(default_factory=Clock)
     message: str = ""
     notes: tuple[str, ...] = ()
+    received: bool = False  # all of its upload; nobody sees it before
     ended: float | None = None
 
     @property
@@ -169,6 +170,7 @@ class Jobs:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise HTTPException(507, NO_ROOM, CLOSE) from error
             raise
+        job.received = True
         self._pool.submit(self._color, job)
         return job
 
@@ -185,13 +187,13 @@ class Jobs:
     def find(self, request: Request, id: str) -> Job:
         """A job of this visitor. Raises HTTPException 404 for all others, whether they exist or not."""
         job = self._jobs.get(id)
-        if job is None or not secrets.compare_digest(job.owner, request.state.visitor):
+        if job is None or not job.received or not secrets.compare_digest(job.owner, request.state.visitor):
             raise HTTPException(404, "There is no such film, or no longer.")
         return job
 
     def of(self, request: Request) -> list[Job]:
         """The jobs of this visitor, oldest first."""
-        return [job for job in list(self._jobs.values()) if job.owner == request.state.visitor]
+        return [job for job in list(self._jobs.values()) if job.received and job.owner == request.state.visitor]
 
     def remove(self, job: Job) -> None:
         """Stop a job and forget it and its files."""

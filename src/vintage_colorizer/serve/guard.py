@@ -26,11 +26,7 @@ VISITOR_COOKIE = "vintage_colorizer_visitor"
 TOKEN_COOKIE = "vintage_colorizer_token"
 VISITOR = re.compile(r"[\w-]{32}")
 MAX_ACTIVE = 200  # requests being answered at a time, however little they do
-OPEN_PATHS = {
-    "/api/health",
-    "/page.css",
-    "/icon.svg",
-}  # a health check, and what the page that asks for the token needs
+OPEN_PATHS = {"/api/health", "/page.css", "/icon.svg"}  # for health checks, and for the page that asks for the token
 TOKEN_PAGE = Path(__file__).with_name("token.html")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 

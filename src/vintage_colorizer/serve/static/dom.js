@@ -43,6 +43,6 @@ export function steady(slider) {
   slider.addEventListener("pointerdown", () => (before = slider.value));
   slider.addEventListener("pointercancel", () => {
     slider.value = before;
-    for (const kind of ["input", "change"]) slider.dispatchEvent(new Event(kind, { bubbles: true }));
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
   });
 }

@@ -88,10 +88,11 @@ async function refresh() {
   try {
     /** @type {Job[]} */
     const jobs = await (await ask("api/jobs")).json();
+    calm(refresh);
     show(jobs);
     if (jobs.some((job) => job.state === "waiting" || job.state === "coloring")) asking = setTimeout(refresh, EVERY);
   } catch (error) {
-    complain(error);
+    complain(error, refresh);
     asking = setTimeout(refresh, 10 * EVERY);
   }
 }

@@ -43,7 +43,7 @@ function tell(now) {
 /** @param {any} event a click on the photo, beside the pins */
 function addAtPointer(event) {
   if (event.target !== find("#pins")) return;
-  const [x, y] = placeOf(event);
+  const [x, y] = pointedAt(event);
   add(x, y);
 }
 
@@ -51,7 +51,7 @@ function addAtPointer(event) {
  * Where on the photo the pointer is.
  * @param {{clientX: number, clientY: number}} event
  */
-function placeOf({ clientX, clientY }) {
+function pointedAt({ clientX, clientY }) {
   const { left, top, width, height } = find("#pins").getBoundingClientRect();
   return [(clientX - left) / width, (clientY - top) / height].map(inside);
 }
@@ -103,6 +103,7 @@ export function showHints() {
     showRow(find("#hints").children[at], hint, at);
     showPin(find("#pins").children[at], hint, at);
   });
+  if (telling() && selected < hints.length) offer(selected);
 }
 
 /**
@@ -156,6 +157,8 @@ function showRow(row, hint, at) {
   color.value = hint.color.startsWith("#") ? hint.color : "#808080";
   x.value = (100 * hint.x).toFixed(1);
   y.value = (100 * hint.y).toFixed(1);
+  const swatches = /** @type {HTMLElement} */ (row.querySelector(".swatches"));
+  if (swatches.dataset.place !== placeOf(at)) swatches.replaceChildren(); // of another photo, or before it was moved
   row.classList.toggle("selected", at === selected);
   row.classList.toggle("unsaid", !hint.color);
 }
@@ -173,10 +176,10 @@ function makePin(at) {
   });
   pin.addEventListener("pointerdown", (event) => pin.setPointerCapture(event.pointerId));
   pin.addEventListener("pointermove", (event) => {
-    if (pin.hasPointerCapture(event.pointerId)) putAt(pin, ...placeOf(event));
+    if (pin.hasPointerCapture(event.pointerId)) putAt(pin, ...pointedAt(event));
   });
   pin.addEventListener("pointerup", (event) => {
-    const [x, y] = placeOf(event);
+    const [x, y] = pointedAt(event);
     const { x: left, y: top } = current().settings.hints[at];
     if (Math.hypot(x - left, y - top) > STEP) set(at, { x, y });
     else putAt(pin, left, top); // a tap, not a drag
@@ -206,23 +209,35 @@ function showPin(pin, { x, y, color }, at) {
 
 // --- Suggestions -------------------------------------------------------------------------------------------
 
+/** @param {number} at */
+function select(at) {
+  selected = at;
+  showHints();
+  offer(at);
+}
+
 /**
- * Offer the colors that are likely at a place.
+ * A name for the place of a hint, which another photo or another place does not have.
  * @param {number} at
  */
-async function select(at) {
-  const changed = selected !== at;
-  selected = at;
-  if (changed) showHints();
-  const item = current();
-  const { x, y } = item.settings.hints[at];
+function placeOf(at) {
+  const { number, settings } = current();
+  return `${number} ${settings.hints[at]?.x} ${settings.hints[at]?.y}`;
+}
+
+/**
+ * Offer the colors that are likely at the place of a hint.
+ * @param {number} at
+ */
+async function offer(at) {
+  const place = placeOf(at);
   const swatches = find("#hints").children[at].querySelector(".swatches");
-  const place = `${item.number} ${x} ${y}`;
   if (swatches.dataset.place === place) return;
   swatches.dataset.place = place;
-  swatches.replaceChildren();
+  const { x, y } = current().settings.hints[at];
   try {
-    const [{ colors }] = await suggested(item, { x, y });
+    const [{ colors }] = await suggested(current(), { x, y });
+    if (swatches.dataset.place !== place) return; // it was moved meanwhile
     swatches.replaceChildren(...colors.map(({ color, share }) => swatch(at, color, `${color}, ${Math.round(100 * share)} % likely`)));
     swatches.append(swatch(at, "none", "no color: it is grey"));
   } catch {

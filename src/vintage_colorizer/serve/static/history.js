@@ -1,8 +1,7 @@
 // @ts-check
 // What was changed, to be undone and done again. A drag of one slider is one change.
 
-/** @import { Item } from "./item.js" */
-/** @import { Chosen } from "./item.js" */
+/** @import { Chosen, Item } from "./item.js" */
 /** @typedef {[Item, Chosen][]} Step photos, with the settings they had */
 
 const ONE_DRAG = 800; // milliseconds
@@ -11,7 +10,7 @@ const MOST = 200;
 let done = [];
 /** @type {Step[]} */
 let undone = [];
-let last = { name: "", time: 0 };
+let last = { name: "", item: /** @type {Item | null} */ (null), time: 0 };
 
 /**
  * Note what photos are like before they change.
@@ -20,8 +19,8 @@ let last = { name: "", time: 0 };
  */
 export function record(items, name) {
   const now = Date.now();
-  const same = name === last.name && now - last.time < ONE_DRAG && undone.length === 0;
-  last = { name, time: now };
+  const same = name === last.name && items[0] === last.item && now - last.time < ONE_DRAG && undone.length === 0;
+  last = { name, item: items[0], time: now };
   if (same) return;
   done = [...done, snapshot(items)].slice(-MOST);
   undone = [];
@@ -57,7 +56,7 @@ export function forget(item) {
 function step(from, to) {
   const before = from.pop();
   if (before) to.push(snapshot(before.map(([item]) => item)));
-  last = { name: "", time: 0 };
+  last.time = 0;
   return before;
 }
 

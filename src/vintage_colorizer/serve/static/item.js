@@ -78,15 +78,19 @@ export class Item {
     const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
     const again = hinted || OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
     this.stale ||= again;
+    if (!this.stale) this.settings.vividness ??= this.facts?.vividness ?? null; // the look's own, known without asking
     return again || !this.preview;
   }
 
-  /** @param {Preview} preview */
-  answer(preview) {
-    const { width, height, notes } = this.facts ?? preview.answer; // what is known of the file is known from the file
+  /**
+   * @param {Preview} preview
+   * @param {Blob} sent what it is of: the file, or a small picture of it, which says nothing of the file
+   */
+  answer(preview, sent) {
+    const { width, height, notes } = sent === this.file || !this.facts ? preview.answer : this.facts;
     this.preview = preview;
     const maps = { ...preview.answer.maps, chroma: [], midtone: "" };
-    this.facts = { ...preview.answer, width, height, notes: [...new Set([...notes, ...preview.answer.notes])], picture: "", maps };
+    this.facts = { ...preview.answer, width, height, notes, picture: "", maps };
     this.settings.vividness ??= preview.answer.vividness;
     this.source = this.error = null;
     this.stale = false;

@@ -68,8 +68,8 @@ function listenToButtons() {
   on("#undo", "click", () => goBack(history.undo()));
   on("#redo", "click", () => goBack(history.redo()));
   on("#retry", "click", () => load(current));
-  on("#remove", "click", () => remove(current));
-  on("#remove-all", "click", () => [...items].forEach(remove));
+  on("#remove", "click", () => remove([current]));
+  on("#remove-all", "click", () => remove([...items]));
   on("#save-all", "click", () => saveAll(items));
   on("#compare", "click", () => compare(current, (factor) => change({ render_factor: factor })));
   on("#sheet-close", "click", () => find("#sheet").close());
@@ -127,21 +127,25 @@ function show(item) {
   showSettings(item);
   hints.showHints();
   paint();
-  if (!item.preview && !item.waiting && !item.error) load(item);
+  const begun = item.waiting !== null && item.sent > 0; // else it may wait for its turn, which comes first now
+  if (!item.preview && !item.error && !begun) load(item);
   const gallery = find("#gallery");
   gallery.scrollLeft = item.entry.offsetLeft - (gallery.clientWidth - item.entry.clientWidth) / 2;
 }
 
-/** @param {Item} item */
-function remove(item) {
-  item.waiting?.abort();
-  calm(item);
-  history.forget(item);
-  shoebox.drop(item);
-  const at = items.indexOf(item);
-  items.splice(at, 1);
-  item.entry.remove();
-  if (current === item) current = items[Math.min(at, items.length - 1)] ?? null;
+/** @param {Item[]} gone */
+function remove(gone) {
+  const at = items.indexOf(gone[0]);
+  for (const item of gone) {
+    item.waiting?.abort();
+    calm(item);
+    history.forget(item);
+    shoebox.drop(item);
+    items.splice(items.indexOf(item), 1);
+    item.entry.remove();
+  }
+  showHistory();
+  if (gone.includes(current)) current = items[Math.min(at, items.length - 1)] ?? null;
   find("#work").hidden = !current;
   find("#drop").classList.toggle("small", Boolean(current));
   if (current) show(current);
@@ -156,7 +160,7 @@ function drawGallery() {
 
 /** @param {Item} item */
 function makeEntry(item) {
-  const cross = button("remove", `Remove ${item.file.name}`, () => remove(item));
+  const cross = button("remove", `Remove ${item.file.name}`, () => remove([item]));
   cross.textContent = "×";
   item.entry.append(button("thumb", item.file.name, () => show(item)), cross);
 }
@@ -204,7 +208,6 @@ function apply(step) {
   for (const [item, settings] of step) {
     if (item.take(settings)) load(item);
     else if (item === current) paint();
-    else item.drawThumb();
     keepSoon(item);
   }
   showSettings(current);
@@ -249,7 +252,7 @@ async function load(item) {
   calm(item);
   if (item === current) paint();
   try {
-    item.answer(await inTurn(() => proposal(item, waiting.signal), waiting.signal, item === current));
+    await inTurn(() => propose(item, waiting.signal), waiting.signal, item === current);
   } catch (error) {
     if (isAbort(error)) return;
     item.error = error;
@@ -264,21 +267,22 @@ async function load(item) {
 }
 
 /**
- * What the network proposes for a photo; until it answers, the photo itself is shown.
+ * Get what the network proposes for a photo; until it answers, the photo itself is shown.
  * @param {Item} item
  * @param {AbortSignal} signal
  */
-async function proposal(item, signal) {
+async function propose(item, signal) {
   if (item === current && !item.preview) {
     item.source = await decoded(item.file, LONGEST);
     paint();
   }
   const { look, network, render_factor, saturation, warmth, hints: known } = item.wanted;
   const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known })}`;
-  const answer = await (await send(path, item.sending, { signal, sent: (share) => showSent(item, share) })).json();
+  const { sending } = item;
+  const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share) })).json();
   const picture = await pixelsOf(answer.picture);
   item.small = answer.width > picture.width ? await encoded(picture) : item.small;
-  return new Preview(answer, picture);
+  item.answer(new Preview(answer, picture), sending);
 }
 
 /**

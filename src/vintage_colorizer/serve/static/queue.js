@@ -1,5 +1,5 @@
 // @ts-check
-// A few requests at a time, the latest asked for first: that is what somebody looks at.
+// A few requests at a time; the photo that somebody looks at comes before those that wait.
 
 const AT_ONCE = 3;
 let running = 0;
