@@ -59,6 +59,22 @@ NETWORKS: dict[str, NetworkFile] = {
     ),
 }
 
+# Networks that repair, by task.
+REPAIRS: dict[str, NetworkFile] = {
+    "damage": NetworkFile(
+        file="repair-defects.onnx",
+        sha256="",
+        license="see WEIGHTS-LICENSE.md",
+        about="marks scratches and dust, 0.35 million parameters, embedded in the package",
+    ),
+    "fade": NetworkFile(
+        file="repair-fade.onnx",
+        sha256="",
+        license="see WEIGHTS-LICENSE.md",
+        about="finds what undoes fading, 0.14 million parameters, embedded in the package",
+    ),
+}
+
 # What the authors of DeOldify published. Sizes and hashes are attested by several independent projects; that the
 # mirrors still serve the files is unverified, which is why every download is checked.
 _DEEPAI = "https://data.deepai.org/deoldify"

@@ -119,11 +119,11 @@ class OnnxEngine:
             WeightsError: it is not a network that obeys the contract.
             OptionError: the device is not there.
         """
-        data = _read_network(path)
-        found = _verify(path, data, sha256)
+        data = read_network(path)
+        found = verified(path, data, sha256)
         self.threads = threads or os.cpu_count() or 1
         # By its path ONNX Runtime finds the tensors, and maps them into memory instead of copying them.
-        self._session = _open_session(path, str(path) if tensors else data, _choose_device(device), self.threads)
+        self._session = open_session(path, str(path) if tensors else data, _choose_device(device), self.threads)
         self.device = _device_of(self._session)
         if device not in ("auto", self.device):
             raise OptionError(f"ONNX Runtime could not start {device}; check its drivers and libraries, or use cpu.")
@@ -252,7 +252,8 @@ def _has_nvidia() -> bool:
     return os.path.exists("/proc/driver/nvidia/version") or shutil.which("nvidia-smi") is not None
 
 
-def _read_network(path: Path) -> bytes:
+def read_network(path: Path) -> bytes:
+    """The bytes of a network file; MissingError if it cannot be read, WeightsError if it is too large."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise WeightsError(f"{path} is over 2 GiB and so cannot be a network file of ours.")
@@ -261,7 +262,7 @@ def _read_network(path: Path) -> bytes:
         raise MissingError(f"The network file {path} cannot be read ({error.strerror}); check the path.") from error
 
 
-def _verify(path: Path, data: bytes, wanted: str | None) -> str:
+def verified(path: Path, data: bytes, wanted: str | None) -> str:
     """The file's SHA-256, which must be the one wanted, if one is; else nothing in the file may be dangerous."""
     sha256 = hashlib.sha256(data).hexdigest()
     if wanted is not None and sha256 != wanted:
@@ -295,7 +296,8 @@ def _choose_torch_device(device: str) -> str:
     return device
 
 
-def _open_session(path: Path, network: str | bytes, device: str, threads: int) -> Any:
+def open_session(path: Path, network: str | bytes, device: str, threads: int) -> Any:
+    """Load a network, given by its path or its bytes, into ONNX Runtime; WeightsError if it cannot be."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()

@@ -134,7 +134,7 @@ def import_file(path: Path, look: str | None = None) -> str:
 
 def verify() -> Iterator[tuple[str, bool, str]]:
     """Check every network file here against its hash: name, whether it is sound, and a remark."""
-    for name, row in catalog.NETWORKS.items():
+    for name, row in _embedded():
         yield name, sha256_of(row.path) == row.sha256, "embedded"
     for look in get_args(Look):
         try:
@@ -149,12 +149,17 @@ def verify() -> Iterator[tuple[str, bool, str]]:
 
 def listing() -> Iterator[tuple[str, bool, str]]:
     """Every network: name, whether it is ready, and a remark."""
-    for name, row in catalog.NETWORKS.items():
+    for name, row in _embedded():
         yield name, row.path.is_file(), f"{row.about} (license: {row.license})"
     for look, remote in catalog.ORIGINALS.items():
         record = _read_record(look)
         remark = f"run 'vintage-colorizer weights fetch {look}' ({remote.bytes / 1e6:.0f} MB)"
         yield f"deoldify-{look}", record is not None, _origin(record) if record else remark
+
+
+def _embedded() -> Iterator[tuple[str, catalog.NetworkFile]]:
+    yield from catalog.NETWORKS.items()
+    yield from ((Path(row.file).stem, row) for row in catalog.REPAIRS.values())
 
 
 def export(name: str, target: Path) -> None:

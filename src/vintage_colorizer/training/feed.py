@@ -16,8 +16,10 @@ from torch import Tensor
 from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, OptionError
 from vintage_colorizer.training.data import Windows, draw, hold, shuffled, survey
-from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment
+from vintage_colorizer.training.damage import DAMAGES
+from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment, color
 from vintage_colorizer.training.hints import HINT_HANDS, give_hints
+from vintage_colorizer.training.generators import luma_of
 from vintage_colorizer.training.recipe import Recipe
 
 log = logging.getLogger("vintage_colorizer")
@@ -73,8 +75,9 @@ class Feed:
 
     def __init__(self, recipe: Recipe, data: str, out: Path, fabric: Any) -> None:
         """Look through `data`; InputError if there is too little to learn from."""
-        if recipe.task not in TASKS:
-            raise OptionError(f"There is no task '{recipe.task}'; known are {', '.join(TASKS)}.")
+        known = (*TASKS, *DAMAGES)
+        if recipe.task not in known:
+            raise OptionError(f"There is no task '{recipe.task}'; known are {', '.join(known)}.")
         self.recipe, self.fabric, self.seed = recipe, fabric, recipe.run.seed
         self.source, usable = self._open(data, out / "photos.npz")
         if recipe.data.validation is not None:
@@ -108,6 +111,13 @@ class Feed:
                 clean, hints = give_hints(clean, dice.hands(HANDS), self.recipe.hints)
             yield Pair(luma, clean, twin, hints)
 
+    def examples(self, order: Order, size: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """From step `start` on: damaged luma and what a network that repairs is to say, both [N, 1, size, size]."""
+        for photos, dice in self._rolled(self._windows(round(size * self.recipe.data.margin)), order, start):
+            clean = augment(photos, dice.hand(EFFECTS), size, self.recipe.augment)
+            luma = color(clean, dice, self.recipe.degrade)
+            yield damage_batch(self.recipe.task, luma, dice.hand(EFFECTS + 1).rows.numpy())
+
     def views(
         self, source: Source, order: Order, size: int, start: int, prepare: Callable[[Tensor], Tensor]
     ) -> Iterator[Tensor]:
@@ -118,6 +128,12 @@ class Feed:
         windows = hold(source, np.unique(order.numbers), size, self.recipe.data, self.fabric.device)
         for photos, dice in self._rolled(windows, order, start):
             yield augment(prepare(photos), dice.hand(EFFECTS), size, self.recipe.critic.augment)
+
+    def damaged_validation(self, size: int) -> tuple[Tensor, Tensor]:
+        """The held-out photos, each damaged in a way of its own: as `examples`."""
+        luma = luma_of(self.validation(size))
+        rows = draw(self.seed, np.full(len(luma), HELD_OUT), np.arange(len(luma)), HAND)
+        return damage_batch(self.recipe.task, luma, rows)
 
     def _rolled(self, windows: Windows, order: Order, start: int) -> Iterator[tuple[Tensor, Dice]]:
         """This process's part of each batch, cut out but not changed, and its dice."""
@@ -169,3 +185,13 @@ class Feed:
             self._held = None  # free the old ones first
             self._held = (side, hold(self.source, self.train, side, self.recipe.data, self.fabric.device))
         return self._held[1]
+
+
+def damage_batch(task: str, luma: Tensor, rows: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Damage luma [N, 1, H, W], each photo by the random numbers of its row; see `DAMAGES`."""
+    made = [
+        DAMAGES[task](photo[0].numpy(), np.random.default_rng((row * 2**24).astype(np.int64)))
+        for photo, row in zip(luma.cpu(), rows, strict=True)
+    ]
+    found, goal = (torch.from_numpy(np.stack(planes)).unsqueeze(1) for planes in zip(*made, strict=True))
+    return found.to(luma.device), goal.to(luma.device)

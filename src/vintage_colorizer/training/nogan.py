@@ -31,12 +31,14 @@ from vintage_colorizer.networks.architectures import build_critic
 from vintage_colorizer.networks.architectures.lab import ab_of
 from vintage_colorizer.training import losses
 from vintage_colorizer.training.card import finish
+from vintage_colorizer.training.damage import DAMAGES
 from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, freeze_statistics, luma_of
 from vintage_colorizer.training.judging import Judge
 from vintage_colorizer.training.launch import launch
 from vintage_colorizer.training.lessons import Lessons
 from vintage_colorizer.training.recipe import CriticPhase, Gan, Pretrain, Recipe, load_recipe
+from vintage_colorizer.training.repairing import Repairing
 from vintage_colorizer.training.runs import Interrupt, Progress, Run
 from vintage_colorizer.training.schedule import Stage, next_turn, one_cycle, plan, set_rates, spread_rates
 from vintage_colorizer.training.state import State
@@ -56,8 +58,10 @@ def train(
     settings = load_recipe(recipe, overrides)
     fabric = launch(settings.run)
     run = Run(Path(out), settings, resume, writes=fabric.is_global_zero)
-    training = NoGan(settings, str(data), run, fabric)
     try:
+        if settings.task in DAMAGES:
+            return Repairing(settings, str(data), run, fabric).go()
+        training = NoGan(settings, str(data), run, fabric)
         training.go()
         fabric.barrier()
         return finish(training.generator, settings, run, training.state.figures, str(data))

@@ -116,7 +116,7 @@ def export_onnx(
     path.write_bytes(model.SerializeToString())
     _require_close(contract, path, tolerance)
     if half:
-        _store_half(model)
+        store_half(model)
         path.write_bytes(model.SerializeToString())
         _require_close(contract, path, HALF_TOLERANCE)
 
@@ -137,7 +137,7 @@ def _refer_to(tensors: Path, model: Any) -> None:
                 initializer.external_data.add(key=key, value=str(value))
 
 
-def _store_half(model: Any) -> None:
+def store_half(model: Any) -> None:
     """Store float32 weights as float16, each widened once by a Cast, which runtimes fold away as they load."""
     import onnx
 

@@ -1,0 +1,153 @@
+"""Repairing a photo: which repairs are wanted, what was found, what came of it.
+
+photo -> (fading undone) -> damage marked -> marks filled -> repaired photo, its mask, notes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from vintage_colorizer import color
+from vintage_colorizer.color import Pixels
+from vintage_colorizer.networks import catalog
+from vintage_colorizer.networks.repair import RepairNetworks
+from vintage_colorizer.options import Repair, RepairOptions
+from vintage_colorizer.photo.formats import output_format
+from vintage_colorizer.photo.picture import Origin, Photo
+from vintage_colorizer.photo.writing import write_photo
+from vintage_colorizer.photo.xmp import Disclosure
+from vintage_colorizer.repair.defects import Mask, find_damage, sorted_marks
+from vintage_colorizer.repair.fade import Fading
+from vintage_colorizer.repair.filling import fill, fillable
+
+GROWN = 3  # side of the square by which marks are grown: damage has soft edges
+REPAIRED = "repair-"  # fingerprints of repaired photos begin with it, as these may still be colored
+
+
+@dataclass(frozen=True)
+class RepairedPhoto:
+    """A photo, and the same repaired.
+
+    mask: H x W, True where pixels were filled. found: the repairs that were made, in words.
+    """
+
+    source: Photo
+    photo: Photo  # repaired
+    mask: Mask
+    found: tuple[Repair, ...]
+    options: RepairOptions
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the photo came from."""
+        return self.source.origin or Origin.of_pixels(self.source.pixels)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The repaired picture, H x W (grey) or H x W x 3 RGB, of the source's own depth."""
+        return self.photo.pixels
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Notes from reading and repairing."""
+        return self.photo.notes
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies this result: source, networks and the options that shape it."""
+        return fingerprint(self.origin.identity, self.options)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture, atomically; the format is the one asked for in the options, else the name's.
+
+        Raises:
+            OutputExistsError: `path` is the source itself.
+            OptionError: the format is not known, or neither the name nor the options say one.
+            OutputError: the format cannot hold the picture, or it cannot be written.
+        """
+        target = Path(path)
+        self.origin.protect(target)
+        self.write(target, self.options.format or target.suffix)
+        return target
+
+    def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
+        """Write the picture to a path or an open binary file; `format` and errors as in `ColorizedPhoto.write`."""
+        photo = self.photo
+        write_photo(
+            target,
+            photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=-1),
+            photo,
+            format=output_format(photo.format, photo.depth, photo.alpha is not None, format),
+            quality=self.options.quality,
+            strip=self.options.strip,
+            disclosure=Disclosure(self.fingerprint, repaired=", ".join(self.found)),
+        )
+
+
+def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions, mask: Mask | None = None) -> RepairedPhoto:
+    """Repair a photo that was read before.
+
+    Args:
+        photo: the photo.
+        networks: that find damage.
+        options: which repairs.
+        mask: where it is damaged, H x W; found by the network if not given.
+
+    Raises:
+        WeightsError: a network's file is damaged.
+        EngineError: a network failed.
+    """
+    pixels, notes, found = photo.pixels, list(photo.notes), list[Repair]()
+    filled = np.zeros(pixels.shape[:2], bool)
+    if mask is not None or {"scratches", "dust"} & set(options.repairs):
+        filled, left = _marks(photo, networks, options.repairs) if mask is None else (mask, False)
+        found += _kinds(filled, options.repairs)
+        pixels = fill(pixels, filled) if filled.any() else pixels
+        if left:
+            notes.append("a tear wider than 16 pixels was left as it is")
+    if "fade" in options.repairs:
+        luma = color.luma(pixels)
+        fading = Fading.of(luma, networks)
+        if not fading.is_slight(luma):
+            pixels = fading.apply(pixels)
+            found.insert(0, "fade")
+    notes.append(f"repaired: {', '.join(found)}" if found else "nothing to repair was found")
+    on_grid = {} if found == [] else {"luma_table": photo.luma_table}
+    return RepairedPhoto(
+        photo, replace(photo, pixels=pixels, notes=tuple(notes), **on_grid), filled, tuple(found), options
+    )
+
+
+def _marks(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> tuple[Mask, bool]:
+    """The marks to fill, and whether some are too wide to be."""
+    marked = find_damage(photo.pixels, networks)
+    scratches, dust = sorted_marks(marked)
+    wanted = (scratches if "scratches" in repairs else False) | (dust if "dust" in repairs else np.zeros_like(dust))
+    grown = cv2.dilate(np.asarray(wanted, np.uint8), np.ones((GROWN, GROWN), np.uint8)).astype(bool)
+    narrow = fillable(grown)
+    return narrow, bool((grown & ~narrow).any())
+
+
+def _kinds(mask: Mask, repairs: Sequence[Repair]) -> list[Repair]:
+    """Which of the wanted kinds there are in a mask."""
+    scratches, dust = sorted_marks(mask)
+    present: list[tuple[Repair, Mask]] = [("scratches", scratches), ("dust", dust)]
+    return [kind for kind, marks in present if kind in repairs and marks.any()]
+
+
+def fingerprint(identity: str, options: RepairOptions) -> str:
+    """What identifies a repaired photo: its source, the networks and the options that shape it."""
+    shaping = options.model_dump(include={"repairs", "format", "quality", "strip"})
+    networks = [row.sha256 for row in catalog.REPAIRS.values()]
+    digest = hashlib.sha256(json.dumps([identity, networks, shaping], sort_keys=True).encode()).hexdigest()
+    return REPAIRED + digest[:32]
