@@ -1,6 +1,6 @@
 """The main path: a photo is read, its small luma goes to a network, and the chroma that comes back is merged.
 
-photo -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with the full-size luma -> file
+photo -> (repair) -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with full-size luma -> file
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ from vintage_colorizer.hints import as_hints, obeyed
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, settings_of, small_luma
+from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.networks.suggestions import Likely, Place
-from vintage_colorizer.options import ColorOptions, FilmKeywords, FilmOptions, PhotoKeywords, PhotoOptions
+from vintage_colorizer.options import (
+    ColorOptions,
+    FilmKeywords,
+    FilmOptions,
+    PhotoKeywords,
+    PhotoOptions,
+    RepairKeywords,
+    RepairOptions,
+)
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import PhotoSource, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from vintage_colorizer.film.coloring import FilmFrame
     from vintage_colorizer.film.job import FilmResult
     from vintage_colorizer.film.progress import Progress
+    from vintage_colorizer.repair.repairing import RepairedPhoto
 
 
 log = logging.getLogger("vintage_colorizer")
@@ -48,6 +58,7 @@ class Colorizer:
         """Remember the defaults; nothing is loaded yet."""
         self.options = (options or PhotoOptions()).replace(**settings)
         self.networks = Networks()
+        self.repair_networks = RepairNetworks(self.options.threads)
 
     def __reduce__(self) -> tuple[type[Colorizer], tuple[PhotoOptions]]:
         """Sent to another process, it loads its networks there."""
@@ -72,9 +83,17 @@ class Colorizer:
         options = (options or self.options).replace(**settings)
         with ThreadPoolExecutor(1) as loader:  # the first time, the network is loaded while the photo is decoded
             loading = loader.submit(self.engine, options)
-            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            photo = self.read(source, options)
             loading.result()
         return self.color(photo, options)
+
+    def read(self, source: PhotoSource, options: PhotoOptions) -> Photo:
+        """Read a photo as it is to be colored: repaired, if the options say so; raises as `photo`."""
+        return self.prepared(read_photo(source, max_megapixels=options.max_megapixels), options)
+
+    def prepared(self, photo: Photo, options: PhotoOptions) -> Photo:
+        """A photo that was read before, repaired if the options say so."""
+        return self.repaired(photo, RepairOptions(only=options.repair)).photo if options.repair else photo
 
     def color(self, photo: Photo, options: PhotoOptions) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`."""
@@ -93,6 +112,30 @@ class Colorizer:
             render_factor=proposal.render_factor,
             notes=proposal.notes,
         )
+
+    def repair(
+        self, source: PhotoSource, options: RepairOptions | None = None, **settings: Unpack[RepairKeywords]
+    ) -> RepairedPhoto:
+        """Repair one photo without coloring it: undo fading, fill scratches and dust.
+
+        Args:
+            source: a photo, as for `photo`.
+            options: which repairs, and how the result is written.
+            **settings: changes to them, for example `only="dust"`.
+
+        Raises:
+            InputError: the source cannot be read, is not supported or too large.
+            OptionError: a setting is wrong.
+            WeightsError, EngineError: a network is damaged, or failed.
+        """
+        options = (options or RepairOptions()).replace(**settings)
+        return self.repaired(read_photo(source, max_megapixels=options.max_megapixels), options)
+
+    def repaired(self, photo: Photo, options: RepairOptions) -> RepairedPhoto:
+        """Repair a photo that was read before; see `repair`."""
+        from vintage_colorizer.repair.repairing import repair
+
+        return repair(photo, self.repair_networks, options)
 
     def suggest(
         self,
@@ -115,8 +158,7 @@ class Colorizer:
             EngineError: the network failed.
         """
         options = self.options.replace(**settings)
-        photo = read_photo(source, max_megapixels=options.max_megapixels)
-        return self.likely(photo, options).places(x, y)
+        return self.likely(self.read(source, options), options).places(x, y)
 
     def certainty(self, source: PhotoSource, **settings: Unpack[PhotoKeywords]) -> Floats:
         """Say how sure the network is of the color of each part of a photo.
@@ -135,7 +177,7 @@ class Colorizer:
             EngineError: the network failed.
         """
         options = self.options.replace(**settings)
-        return self.likely(read_photo(source, max_megapixels=options.max_megapixels), options).certainty
+        return self.likely(self.read(source, options), options).certainty
 
     def likely(self, photo: Photo, options: PhotoOptions) -> Likely:
         """What the network holds likely all over a photo that was read before; see `suggest`."""

@@ -8,7 +8,7 @@ reach the server; `...Options` add where and how a network runs, which is for th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,7 @@ RenderFactor = Annotated[int, Field(ge=7, le=64)]
 Vividness = Annotated[float, Field(ge=0, le=1)]
 EngineName = Literal["auto", "onnx", "torch"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Repair = Literal["fade", "scratches", "dust"]
 PhotoFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "heif"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
@@ -31,6 +32,7 @@ LOOKS: dict[Look, str] = {
     "stable": "few mistakes: portraits and landscapes",
     "video": "calm, made for films",
 }
+REPAIRS: tuple[Repair, ...] = get_args(Repair)
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
 
 Options = TypeVar("Options", bound="BaseOptions")
@@ -43,13 +45,34 @@ def _split(values: Any) -> Any:
     return tuple(part for one in given for part in (one.split(",") if isinstance(one, str) else (one,)))
 
 
+def _repairs(values: Any) -> Any:
+    """Repairs given as `_split` takes them, or all of them as `all`, each once and in their order."""
+    given = _split(values)
+    return REPAIRS if "all" in given else tuple(sorted(set(given), key=[*REPAIRS, *given].index))
+
+
+def _seconds(value: Any) -> Any:
+    """A time in seconds, given so or as hours:minutes:seconds."""
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    parts = value.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return value
+    if len(parts) > 3 or any(not 0 <= number < 60 for number in numbers[1:]) or numbers[0] < 0:
+        return value
+    return sum(number * 60**place for place, number in enumerate(reversed(numbers)))
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
 Several = Annotated[tuple[Element, ...], BeforeValidator(_split)]
 
 
 class BaseOptions(BaseModel):
     """What all groups of options share: they are immutable, and unknown names are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     @classmethod
     def of(cls: type[Options], **values: Any) -> Options:
@@ -117,15 +140,12 @@ def _hints(values: Any) -> tuple[str, ...]:
         raise PydanticCustomError("hint", "{sentence}", {"sentence": str(error)}) from None
 
 
-class PhotoSettings(ColorSettings):
-    """What a photo needs besides."""
+Repairs = Annotated[tuple[Repair, ...], BeforeValidator(_repairs)]
 
-    hints: Annotated[tuple[str, ...], BeforeValidator(_hints)] = Field(
-        (),
-        description="A color you know, at a place from 0,0 (top left) to 1,1, with a radius if it is large: "
-        "0.42,0.63=navy or 0.1,0.9,0.05=#804020; none for what has no color. May be repeated.",
-        examples=[["0.42,0.63=navy"]],
-    )
+
+class SavedSettings(BaseOptions):
+    """How the result of a photo is written."""
+
     format: PhotoFormat | None = Field(None, description="Format of the result; the source's by default.")
     quality: int | None = Field(
         None,
@@ -135,7 +155,31 @@ class PhotoSettings(ColorSettings):
         examples=[90],
     )
     strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
+
+
+class PhotoSettings(ColorSettings, SavedSettings):
+    """What a photo needs besides."""
+
+    hints: Annotated[tuple[str, ...], BeforeValidator(_hints)] = Field(
+        (),
+        description="A color you know, at a place from 0,0 (top left) to 1,1, with a radius if it is large: "
+        "0.42,0.63=navy or 0.1,0.9,0.05=#804020; none for what has no color. May be repeated.",
+        examples=[["0.42,0.63=navy"]],
+    )
+    repair: Repairs = Field(
+        (),
+        description="Repair the photo before it is colored: fade, scratches, dust, several with commas, or all.",
+        examples=["fade,scratches"],
+    )
     mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
+
+
+class RepairSettings(SavedSettings):
+    """How a photo is repaired."""
+
+    only: Repairs = Field(
+        REPAIRS, description="Only repair these: fade, scratches, dust; all by default.", examples=["fade,scratches"]
+    )
 
 
 class FilmSettings(ColorSettings):
@@ -161,6 +205,48 @@ class FilmSettings(ColorSettings):
     preview: float | None = Field(
         None, gt=0, description="Only color this many seconds, side by side with the source, into NAME-preview."
     )
+    start: Seconds | None = Field(
+        None,
+        alias="from",
+        ge=0,
+        description="Leave out what comes before: seconds, or hours:minutes:seconds.",
+        examples=["1:30"],
+    )
+    stop: Seconds | None = Field(
+        None,
+        alias="to",
+        gt=0,
+        description="Leave out what comes after; of a part, NAME-part is made.",
+        examples=["2:00"],
+    )
+    rate: float | None = Field(
+        None, gt=0, le=1000, description="Frames a second of numbered frames, such as reel_%04d.dpx.", examples=[18]
+    )
+    side_by_side: bool = Field(False, description="Show the source beside the color in the whole film.")
+
+    @model_validator(mode="after")
+    def _has_length(self) -> FilmSettings:
+        if self.stop is not None and self.stop <= (self.start or 0):
+            raise PydanticCustomError("part", "{sentence}", {"sentence": "The part ends before it begins."})
+        return self
+
+    @property
+    def is_part(self) -> bool:
+        """Whether only a part of the film is wanted, and no preview."""
+        return self.preview is None and (self.start is not None or self.stop is not None)
+
+    @property
+    def shows_both(self) -> bool:
+        """Whether the result shows the source beside the color."""
+        return self.side_by_side or self.preview is not None
+
+    @property
+    def end(self) -> float | None:
+        """The second of the film after which nothing matters; None for all of it."""
+        ends = [] if self.stop is None else [self.stop]
+        if self.preview is not None:
+            ends.append((self.start or 0) + self.preview)
+        return min(ends, default=None)
 
 
 class MachineOptions(BaseOptions):
@@ -179,6 +265,13 @@ class ColorOptions(ColorSettings, MachineOptions):
 class PhotoOptions(PhotoSettings, ColorOptions):
     """All there is to say of how a photo is colored."""
 
+    max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
+
+
+class RepairOptions(RepairSettings):
+    """All there is to say of how a photo is repaired."""
+
+    threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
     max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
 
 
@@ -205,10 +298,22 @@ class PhotoKeywords(ColorKeywords, total=False):
     """The fields of `PhotoOptions` as keywords."""
 
     hints: Sequence[Hint | str]
+    repair: Sequence[Repair] | str
     format: PhotoFormat | None
     quality: int | None
     strip: bool
     mark: bool
+    max_megapixels: float
+
+
+class RepairKeywords(TypedDict, total=False):
+    """The fields of `RepairOptions` as keywords."""
+
+    only: Sequence[Repair] | str
+    format: PhotoFormat | None
+    quality: int | None
+    strip: bool
+    threads: int | None
     max_megapixels: float
 
 
@@ -223,6 +328,10 @@ class FilmKeywords(ColorKeywords, total=False):
     keep_interlaced: bool
     no_resume: bool
     preview: float | None
+    start: float | str | None
+    stop: float | str | None
+    rate: float | None
+    side_by_side: bool
 
 
 class JobOptions(BaseOptions):
@@ -299,8 +408,9 @@ def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
     """Say the first problem pydantic found in one sentence of ours."""
     problem = error.errors()[0]
     name = str(problem["loc"][0]) if problem["loc"] else "options"
-    shown = name.replace("_", "-")
-    if problem["type"] == "hint":
+    field = group.model_fields.get(name)
+    shown = (field.alias if field and field.alias else name).replace("_", "-")
+    if problem["type"] in ("hint", "part"):
         return str(problem["msg"])
     if problem["type"] == "extra_forbidden":
         if name in PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys():

@@ -338,9 +338,9 @@ def test_xmp_without_measure_is_dropped(xmp: bytes) -> None:
 
 
 def test_other_peoples_pictures_have_no_fingerprint() -> None:
-    assert own_words(b"") == (None, "")
-    assert own_words(SOURCE_XMP) == (None, "")
-    assert own_words(b"<not xml urn:vintage-colorizer:1.0/") == (None, "")
+    assert own_words(b"") == (None, "", "")
+    assert own_words(SOURCE_XMP) == (None, "", "")
+    assert own_words(b"<not xml urn:vintage-colorizer:1.0/") == (None, "", "")
     assert probe(jpeg_with_everything()).fingerprint is None
 
 

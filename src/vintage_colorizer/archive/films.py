@@ -12,6 +12,7 @@ from vintage_colorizer.archive.places import local
 from vintage_colorizer.errors import VintageColorizerError
 from vintage_colorizer.film.containers import KINDS
 from vintage_colorizer.film.job import FilmResult
+from vintage_colorizer.film.numbered import is_numbered, plain_stem
 from vintage_colorizer.options import FilmOptions
 
 ColorFilm = Callable[[Path, Path, FilmOptions], FilmResult]
@@ -49,9 +50,14 @@ def result_path(item: Item, options: FilmOptions) -> Path:
     if item.name is not None:
         name, addition = item.name, ""
     else:
-        addition = "-color" if item.beside and options.preview is None else ""
-        if Path(name).suffix.lower() not in KINDS:
+        addition = "-color" if item.beside else ""
+        if options.preview is not None:
+            addition = "-preview"
+        elif options.is_part:
+            addition = "-part"
+        if isinstance(item.source, Path) and is_numbered(item.source):
+            name = plain_stem(item.source) + ".mkv"
+        elif Path(name).suffix.lower() not in KINDS:
             name += ".mkv"
-    addition += "-preview" if options.preview is not None and item.name is None else ""
     ending = Path(name).suffix
     return local(item.folder, "a film's result") / fitting_name(name.removesuffix(ending), addition + ending)

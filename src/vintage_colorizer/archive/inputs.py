@@ -38,6 +38,7 @@ class Wanted:
     noun: str
     suffixes: AbstractSet[str]
     check_result: Callable[[Path], object]  # raises OptionError for a result's name that cannot be written
+    by_content: Callable[[Path], bool] = lambda path: False  # whether a file of another ending is one all the same
 
 
 def _check_picture(path: Path) -> object:
@@ -195,7 +196,8 @@ def _why_unfit(entry: os.DirEntry[str], wanted: Wanted) -> str | None:
         return "a link to a folder is not followed"
     if not entry.name.startswith(".") and not os.path.isfile(path):
         return "not a file but a pipe, socket, device or broken link"
-    return _why_unfit_by_name(entry.name, wanted)
+    reason = _why_unfit_by_name(entry.name, wanted)
+    return None if reason and not entry.name.startswith(".") and wanted.by_content(Path(path)) else reason
 
 
 def is_of_the_system(folder: str) -> bool:

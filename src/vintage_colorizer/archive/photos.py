@@ -1,6 +1,6 @@
 """Many inputs: name their results, skip what is done, keep going when one fails.
 
-`PhotoWork` is what is done with each, `run` has it done by whoever there is: threads or a cluster.
+`PhotoWork` and `RepairWork` are what is done with each, `run` has it done by whoever there is: threads or a cluster.
 Nothing here prints; every input ends as one Outcome.
 """
 
@@ -10,12 +10,13 @@ import logging
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from vintage_colorizer.archive.inputs import Found, Item, Outcome
 from vintage_colorizer.archive.names import fitting_name, result_path
@@ -34,11 +35,13 @@ from vintage_colorizer.errors import (
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.inference import settings_of
-from vintage_colorizer.options import JobOptions, PhotoOptions
+from vintage_colorizer.options import JobOptions, PhotoOptions, RepairOptions
 from vintage_colorizer.photo.formats import NAMES, output_format
 from vintage_colorizer.photo.picture import Header, Origin
 from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.photo.result import ColorizedPhoto, fingerprint
+from vintage_colorizer.repair import sidecar
+from vintage_colorizer.repair.repairing import fingerprint as repair_fingerprint
 from vintage_colorizer.workers.base import Known, Runner
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vintage_colorizer")
 
+Chosen = TypeVar("Chosen", PhotoOptions, RepairOptions)
 LARGE_PIXELS = 40_000_000  # photos above this are colored one at a time: each needs about 1 GB
 
 
@@ -85,19 +89,38 @@ class Claims:
                 self._claimed.remove(target)
 
 
-class PhotoWork:
-    """The work on each photo of one run, by threads that share it. Sent to another process, it begins anew there."""
+class Work(ABC, Generic[Chosen]):
+    """The work on each photo of one run, by threads that share it. Sent to another process, it begins anew there.
 
-    def __init__(self, colorizer: Colorizer, options: PhotoOptions, overwrite: bool = False) -> None:
-        """Color as `options` say; with `overwrite`, what is in the way of a result is replaced."""
-        self._colorizer, self._options, self._overwrite = colorizer, options, overwrite
+    Subclasses say what is made of a photo; here it is found, named, kept from being made twice, and reported.
+    """
+
+    addition: ClassVar[str]  # to the name of a result that lies beside its source
+
+    def __init__(self, colorizer: Colorizer, options: Chosen, overwrite: bool = False) -> None:
+        """Work as `options` say; with `overwrite`, what is in the way of a result is replaced."""
+        self._colorizer = colorizer
+        self._options: Chosen = options
+        self._overwrite = overwrite
         self._claims, self._large = Claims(), LargePhotos()
 
-    def __reduce__(self) -> tuple[type[PhotoWork], tuple[Colorizer, PhotoOptions, bool]]:
+    def __reduce__(self) -> tuple[type[Work[Chosen]], tuple[Colorizer, Chosen, bool]]:
         return type(self), (self._colorizer, self._options, self._overwrite)
 
+    @abstractmethod
+    def already(self, header: Header) -> str:
+        """Why a picture is left out, by its header; empty if it is not."""
+
+    @abstractmethod
+    def make(self, source: Path, target: Path) -> Outcome:
+        """Write the result of one photo, and say what to report of it."""
+
+    @abstractmethod
+    def expected(self, identity: str) -> str:
+        """The fingerprint in the result of a file with that size and time."""
+
     def __call__(self, item: Item) -> Outcome:
-        """Color one input, wherever it and its result lie. Whatever is wrong with them is in the Outcome.
+        """Work on one input, wherever it and its result lie. Whatever is wrong with them is in the Outcome.
 
         Raises:
             OptionError, MissingError, WeightsError: every other input would fail in the same way.
@@ -105,7 +128,7 @@ class PhotoWork:
         start = time.perf_counter()
         path = str(item.source)
         try:
-            outcome = self._color(item)
+            outcome = self._work(item)
         except (InputError, OutputError, EngineError) as error:
             log.debug("%s", path, exc_info=True)
             outcome = Outcome.of_error(path, error)
@@ -121,9 +144,9 @@ class PhotoWork:
         seconds = 0.0 if outcome.status == "skipped" else round(time.perf_counter() - start, 3)
         return replace(outcome, seconds=seconds)
 
-    def _color(self, item: Item) -> Outcome:
+    def _work(self, item: Item) -> Outcome:
         if isinstance(item.source, Path) and isinstance(item.folder, Path):
-            return self._color_file(item.source, item)
+            return self._on_file(item.source, item)
         with TemporaryDirectory(prefix="vintage-colorizer-") as scratch:
             source, folder = item.source, item.folder
             if isinstance(source, Url):
@@ -133,12 +156,12 @@ class PhotoWork:
                 folder = Path(scratch, "result")
             local = replace(item, source=source, folder=folder)
             try:
-                return self._color_copy(item, source, local)
+                return self._on_copy(item, source, local)
             except VintageColorizerError as error:
                 raise error.about(_original(error.subject, local, item)) from error
 
-    def _color_copy(self, item: Item, source: Path, local: Item) -> Outcome:
-        """Color a copy of what lies behind a URL, and send the result to where it belongs.
+    def _on_copy(self, item: Item, source: Path, local: Item) -> Outcome:
+        """Work on a copy of what lies behind a URL, and send the result to where it belongs.
 
         The copy has the time of the original, so that the result's fingerprint is that of the original.
         """
@@ -147,8 +170,8 @@ class PhotoWork:
             fetch(item.source, source)
             os.utime(source, ns=(entry.modified, entry.modified))
         if isinstance(item.folder, Url):
-            _fetch_result(source, local, item, self._options)
-        outcome = self._color_file(source, local)
+            self._fetch_result(source, local, item)
+        outcome = self._on_file(source, local)
         output = outcome.output
         if output is not None and isinstance(item.folder, Url):
             there = item.folder / Path(output).name
@@ -157,12 +180,12 @@ class PhotoWork:
             output = str(there)
         return replace(outcome, path=str(item.source), output=output)
 
-    def _color_file(self, source: Path, item: Item) -> Outcome:
+    def _on_file(self, source: Path, item: Item) -> Outcome:
         path = str(source)
         header = probe(source, max_megapixels=self._options.max_megapixels)
-        if header.fingerprint is not None:
-            return Outcome(path, "skipped", "it was colored by Vintage Colorizer before")
-        target = result_path(item, header, self._options)
+        if reason := self.already(header):
+            return Outcome(path, "skipped", reason)
+        target = self._target(item, header)
         with self._claims.claim(target):
             if self._is_done(target, source, self._overwrite or item.replaces):
                 return Outcome(
@@ -175,9 +198,11 @@ class PhotoWork:
                     size=target.stat().st_size,
                 )
             with self._large.room_for(header):
-                result = self._colorizer.photo(source, self._options)
-                result.write(target, target.suffix)
-        return replace(outcome_of(result, path, str(target)), size=target.stat().st_size)
+                outcome = self.make(source, target)
+        return replace(outcome, size=target.stat().st_size)
+
+    def _target(self, item: Item, header: Header) -> Path:
+        return result_path(item, header, self._options, self.addition)
 
     def _is_done(self, target: Path, source: Path, overwrite: bool) -> bool:
         """Whether `target` already is this very result; raises OutputExistsError as `is_up_to_date`."""
@@ -185,22 +210,78 @@ class PhotoWork:
             return False
         origin = Origin.of_file(source)
         origin.protect(target)
-        expected = expected_fingerprint(origin.identity, self._colorizer, self._options)
-        return is_up_to_date(target, expected, overwrite)
+        return is_up_to_date(target, self.expected(origin.identity), overwrite)
+
+    def _fetch_result(self, source: Path, local: Item, item: Item) -> None:
+        """Bring what lies under the result's name, if anything does: it may be the result of an earlier run."""
+        try:
+            target = self._target(local, probe(source, max_megapixels=self._options.max_megapixels))
+        except InputError:
+            return  # which the work will report
+        there = item.folder / target.name
+        if there == item.source:
+            text = "is the source itself, which is never overwritten; choose another name."
+            raise OutputExistsError(text, str(there))
+        if isinstance(there, Url) and exists(there):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fetch(there, target)
 
 
-def _fetch_result(source: Path, local: Item, item: Item, options: PhotoOptions) -> None:
-    """Bring what lies under the result's name, if anything does: it may be the result of an earlier run."""
-    try:
-        target = result_path(local, probe(source, max_megapixels=options.max_megapixels), options)
-    except InputError:
-        return  # which coloring will report
-    there = item.folder / target.name
-    if there == item.source:
-        raise OutputExistsError("is the source itself, which is never overwritten; choose another name.", str(there))
-    if isinstance(there, Url) and exists(there):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fetch(there, target)
+class PhotoWork(Work[PhotoOptions]):
+    """Photos are colored."""
+
+    addition = "-color"
+
+    def already(self, header: Header) -> str:
+        """Results of ours are not colored again, but for repaired photos."""
+        return "it was colored by Vintage Colorizer before" if header.is_colored else ""
+
+    def make(self, source: Path, target: Path) -> Outcome:
+        """Color one photo."""
+        result = self._colorizer.photo(source, self._options)
+        result.write(target, target.suffix)
+        return outcome_of(result, str(source), str(target))
+
+    def expected(self, identity: str) -> str:
+        """See `expected_fingerprint`."""
+        return expected_fingerprint(identity, self._colorizer, self._options)
+
+
+class RepairWork(Work[RepairOptions]):
+    """Photos are repaired, and not colored."""
+
+    addition = "-repaired"
+
+    def __init__(
+        self, colorizer: Colorizer, options: RepairOptions, overwrite: bool = False, sidecar: bool = False
+    ) -> None:
+        """As `Work`; with `sidecar`, each result gets one that holds its source."""
+        super().__init__(colorizer, options, overwrite)
+        self._sidecar = sidecar
+
+    def __reduce__(self) -> tuple[type[RepairWork], tuple[Any, ...]]:
+        return type(self), (self._colorizer, self._options, self._overwrite, self._sidecar)
+
+    def already(self, header: Header) -> str:
+        """Results of ours are not repaired: what was colored is repaired from its source."""
+        if header.fingerprint is None:
+            return ""
+        made = "colored" if header.is_colored else "repaired"
+        return f"it was {made} by Vintage Colorizer before"
+
+    def make(self, source: Path, target: Path) -> Outcome:
+        """Repair one photo."""
+        result = self._colorizer.repair(source, self._options)
+        result.write(target, target.suffix)
+        if self._sidecar:
+            sidecar.keep(target, source, result.mask)
+        height, width = result.mask.shape
+        notes = "; ".join(result.warnings)
+        return Outcome(str(source), "done", notes, output=str(target), width=width, height=height)
+
+    def expected(self, identity: str) -> str:
+        """See `repairing.fingerprint`."""
+        return repair_fingerprint(identity, self._options)
 
 
 def _original(subject: str | None, local: Item, item: Item) -> str | None:

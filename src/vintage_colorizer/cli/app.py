@@ -17,7 +17,15 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from vintage_colorizer.errors import FAILED, MISSING, USAGE, MissingError, OptionError, VintageColorizerError
-from vintage_colorizer.options import BaseOptions, EvaluateOptions, FilmOptions, JobOptions, PhotoOptions, ServeOptions
+from vintage_colorizer.options import (
+    BaseOptions,
+    EvaluateOptions,
+    FilmOptions,
+    JobOptions,
+    PhotoOptions,
+    RepairOptions,
+    ServeOptions,
+)
 from vintage_colorizer.version import __version__
 
 app = typer.Typer(
@@ -31,7 +39,11 @@ app = typer.Typer(
 weights_app = typer.Typer(help="The networks: list, get, check and export them.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 Command = Callable[..., None]
-REPEATED = {"hints": ("--hint", "X,Y=COLOR")}  # options that are given once for each value, and what that is
+REPEATED = {  # options that may be given once for each value, and what that is
+    "hints": ("--hint", "X,Y=COLOR"),
+    "repair": ("--repair", "WHAT"),
+    "only": ("--only", "WHAT"),
+}
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 # What all commands have; results go to standard output even when quiet.
 COMMON = {
@@ -88,7 +100,7 @@ def _parameter(name: str, field: Any, environment: bool) -> inspect.Parameter:
     """One command-line option. Values pass as text: the options class validates them."""
     flag, several = field.annotation is bool, get_origin(field.annotation) is tuple
     option = typer.Option(
-        REPEATED.get(name, ("--" + name.replace("_", "-"), ""))[0],
+        REPEATED[name][0] if name in REPEATED else "--" + (field.alias or name).replace("_", "-"),
         help=field.description,
         metavar=None if flag else REPEATED[name][1] if name in REPEATED else _metavar(field.annotation),
         envvar=f"VINTAGE_COLORIZER_{name.upper()}" if environment else None,
@@ -177,6 +189,54 @@ def photo(
             photo_command.color_stream(single, options, job, console)
     else:
         raise typer.Exit(photo_command.color_photos(inputs, target, options, job, console))
+
+
+@app.command()
+@takes(RepairOptions, JobOptions)
+def repair(
+    options: RepairOptions,
+    job: JobOptions,
+    *,
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, folders, @LIST (a file of names), URLs such as s3://..., or '-'."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--out", metavar="PLACE", help="File, folder or URL; NAME-repaired.EXT beside the source by default."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="Also write where one photo is damaged, as a PNG.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--sidecar", help="Keep each source, byte for byte, in RESULT.source.zip for --undo.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Give back the sources of results that were made with --sidecar.")
+    ] = False,
+    quiet: bool,
+) -> None:
+    """Repair photos without coloring them: undo fading, fill scratches and dust."""
+    from vintage_colorizer.archive.places import local, place
+    from vintage_colorizer.cli import repair as repair_command
+    from vintage_colorizer.cli.console import Console
+
+    console = Console(quiet)
+    inputs = [place(path) for path in paths]
+    target = None if out is None else place(out)
+    if undo:
+        results = [local(one, "a result with its sidecar") for one in inputs]
+        repair_command.undo(results, None if target is None else local(target, "a source"), console)
+        return
+    if mask is not None:
+        repair_command.write_mask(inputs, mask, options, job, console)
+    if inputs == [Path("-")]:
+        single = None if target is None else local(target, "the result of a single picture")
+        repair_command.repair_stream(single, options, job, console)
+    else:
+        raise typer.Exit(repair_command.repair_photos(inputs, target, options, job, keep, console))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -92,22 +92,27 @@ class Tally:
         """Start with nothing done."""
         self.done = self.skipped = self.noted = 0
         self.failed: list[Outcome] = []
+        self.reasons: dict[str, list[Any]] = {}  # why inputs were skipped: how many, and the first of them
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.done += outcome.status == "done"
         self.skipped += outcome.status == "skipped"
         self.noted += outcome.status == "done" and bool(outcome.reason)
+        if outcome.status == "skipped":
+            self.reasons.setdefault(outcome.reason, [0, outcome.path])[0] += 1
         if outcome.status == "failed":
             self.failed.append(outcome)
 
-    def summarize(self, console: Console, several: bool) -> None:
-        """Name every failure with its reason, and the numbers."""
+    def summarize(self, console: Console, several: bool, done: str = "colored") -> None:
+        """Name every failure with its reason, why others were skipped, and the numbers."""
         for outcome in self.failed:
             console.complain(f"Failed: {outcome.reason}")
         if several:
+            for reason, (count, first) in self.reasons.items():
+                console.say(f"Skipped {first if count == 1 else f'{count}, such as {first}'}: {reason}.")
             noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
-            console.say(f"{self.done} colored{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
+            console.say(f"{self.done} {done}{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
 
 
 def single_line(outcome: Outcome) -> str:

@@ -21,7 +21,7 @@ from vintage_colorizer.film.encoding import require_settings
 from vintage_colorizer.film.plan import with_look
 from vintage_colorizer.film.process import color_in_worker
 from vintage_colorizer.film.progress import Progress, Report
-from vintage_colorizer.film.source import SUFFIXES
+from vintage_colorizer.film.source import SUFFIXES, looks_like_film
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
 from vintage_colorizer.workers import require_ray
@@ -29,7 +29,8 @@ from vintage_colorizer.workers import require_ray
 
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
     """Color films and folders of films; return the exit code."""
-    batch = Batch.parse(paths, out, Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec)))
+    wanted = Wanted("film", frozenset(SUFFIXES), lambda path: kind_of(path, options.codec), looks_like_film)
+    batch = Batch.parse(paths, out, wanted)
     shared = with_look(options).part(ColorOptions)
     Networks().engine(
         at_home(PhotoOptions.of(**shared), job)

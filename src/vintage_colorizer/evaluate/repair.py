@@ -28,7 +28,7 @@ def f1(precision: float, recall: float) -> float:
 def auto_levels(luma: Plane) -> Plane:
     """What picture programs do to fading: the darkest and brightest percent become black and white."""
     black, white = np.percentile(luma, AUTO_LEVELS)
-    return np.clip((luma - black) / max(1e-3, white - black), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((luma - black) / max(1e-3, white - black), 0, 1), np.float32)
 
 
 def tone_error(luma: Plane, truth: Plane) -> float:
@@ -42,4 +42,4 @@ def _share(of: Mask, inside: Mask) -> float:
 
 def _widened(mask: Mask) -> Mask:
     side = 2 * TOLERANCE + 1
-    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)), bool)

@@ -57,7 +57,7 @@ def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Itera
     """Color a film and yield its frames in order, without writing anything."""
     options = with_look(options)
     plan = make_plan(source, networks, options, "ffv1")
-    whole = Segment(0, 0, len(plan.starts))
+    whole = Segment(0, plan.first, len(plan.starts))
     for frame, _ in colored_frames(plan, whole, networks.engine(options)):
         yield frame
 
@@ -80,7 +80,7 @@ def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, 
         total = 0.0
         for frame, strength in colored_frames(plan, segment, networks.engine(plan.options)):
             planes = (frame.luma, frame.chroma)
-            writer.write(*(side_by_side(plan, *planes) if plan.options.preview is not None else planes))
+            writer.write(*(side_by_side(plan, *planes) if plan.options.shows_both else planes))
             total += strength
             tick()
         writer.close()

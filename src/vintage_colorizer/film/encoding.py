@@ -102,7 +102,7 @@ class Encoding:
             able = ", ".join(name for name, one in CODECS.items() if one.interlaced)
             raise OptionError(f"{codec} cannot hold interlaced films; choose --codec {able}.")
         depth = min((one for one in kind.depths if one >= source.coding.depth), default=kind.depths[-1])
-        width = source.width * (1 if options.preview is None else 2)  # a preview has both side by side
+        width = source.width * (2 if options.shows_both else 1)
         odd = source.width % 2 or source.height % 2
         chroma = kind.odd_chroma if odd else kind.chroma
         if how.mode == "keep" and source.height % 4 and chroma == "420":

@@ -18,10 +18,11 @@ from pathlib import Path
 import av
 
 from vintage_colorizer.errors import DiskFullError, InputError, OutputError, OutputExistsError, UnreadableError
-from vintage_colorizer.files import FULL, identity, readable_name
+from vintage_colorizer.files import FULL, readable_name
 from vintage_colorizer.film.coloring import color_segment
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.muxing import join
+from vintage_colorizer.film.numbered import film_identity, is_numbered
 from vintage_colorizer.film.passengers import comment_of, refused_streams
 from vintage_colorizer.film.plan import Plan, Segment, film_fingerprint, make_plan, with_look
 from vintage_colorizer.film.progress import Progress, Report
@@ -122,23 +123,23 @@ def _work(
     plan: Plan, workspace: Workspace, networks: Networks, report: Report, color_segments: ColorSegments
 ) -> FilmResult:
     """Color what is missing, join all, and let the film appear."""
-    total = len(plan.starts)
+    total = plan.frames
     missing = [segment for segment in plan.segments if workspace.finished(segment) is None]
     resumed = done = total - sum(segment.stop - segment.start for segment in missing)
 
     def frames(more: int) -> None:
         nonlocal done
         done += more
-        report(Progress("coloring", done, total, len(plan.shots)))
+        report(Progress("coloring", done, total, plan.shown_shots))
 
     frames(0)
     color_segments(plan, missing, workspace, networks, frames)
     facts = [known for segment in plan.segments if (known := workspace.finished(segment)) is not None]
     if len(facts) < len(plan.segments):
         raise OutputError("came out damaged; is the disk sound?", readable_name(workspace.target))
-    if identity(Path(plan.source.path)) != plan.identity:
+    if film_identity(Path(plan.source.path)) != plan.identity:
         raise UnreadableError("changed while it was colored; run the same command again.", plan.source.path)
-    report(Progress("joining", done, total, len(plan.shots)))
+    report(Progress("joining", done, total, plan.shown_shots))
     pieces = [workspace.piece(segment, known) for segment, known in zip(plan.segments, facts, strict=True)]
     comment = f"{MARK} Look {plan.look}, network {plan.network}. Fingerprint {plan.fingerprint}."
     notes = join(workspace.joined, plan, pieces, comment)
@@ -154,8 +155,8 @@ def _result(plan: Plan, target: Path, resumed: int, chroma: float, notes: list[s
         skipped="",
         width=plan.source.width,
         height=plan.source.height,
-        frames=len(plan.starts),
-        shots=len(plan.shots),
+        frames=plan.frames,
+        shots=plan.shown_shots,
         resumed=resumed,
         look=plan.look,
         network=plan.network,
@@ -174,7 +175,7 @@ def _is_done(source: Path, target: Path, fingerprint: str, overwrite: bool) -> b
     if not target.exists():
         return False
     name = readable_name(target)
-    if target.samefile(source):
+    if not is_numbered(source) and target.samefile(source):
         raise OutputExistsError("is the source itself, which is never overwritten; choose another name.", name)
     if target.is_dir():
         raise OutputExistsError("is a folder, so the result cannot have that name; choose another.", name)

@@ -7,7 +7,7 @@ cannot hold is converted, else left out; either is said in a note.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -82,7 +82,7 @@ def join(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str) -> lis
 def _write(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str, boarding: Boarding) -> None:
     """Write the finished film, once."""
     kind, _ = kind_of(target, plan.encoding.codec)
-    source, encoding, end = plan.source, plan.encoding, plan.end
+    source, encoding = plan.source, plan.encoding
     with ExitStack() as stack:
         original = stack.enter_context(open_film(Path(source.path), source.depth))
         first = stack.enter_context(av.open(url(pieces[0].path)))
@@ -101,7 +101,7 @@ def _write(target: Path, plan: Plan, pieces: Sequence[Piece], comment: str, boar
         passengers = passengers_of(original, out, kind, film.index, boarding)
         out.metadata.update(kept(original.metadata, but={"comment"}))
         out.metadata["comment"] = "\n".join(filter(None, [comment_of(original), comment]))
-        if chapters := [_readable_chapter(one) for one in original.chapters() if end is None]:
+        if chapters := [_readable_chapter(one) for one in original.chapters() if not plan.is_cut]:
             out.set_chapters(chapters)
         packets = heapq.merge(
             _video(pieces, plan.times, stream, film.index),
@@ -157,10 +157,10 @@ def _picture_stream(out: OutputContainer, template: Any, source: Source, encodin
     return stream
 
 
-def _video(pieces: Iterable[Piece], times: Times, stream: Any, film: int) -> Iterator[Timed]:
+def _video(pieces: Sequence[Piece], times: Times, stream: Any, film: int) -> Iterator[Timed]:
     """The packets of all pieces, with the film's own times."""
     delay = max(piece.delay for piece in pieces)
-    decode_times = times.decode_times(delay)
+    decode_times = times.decode_times(pieces[0].start, delay)
     for piece in pieces:
         with av.open(url(piece.path)) as container:
             packets: Iterator[Any] = container.demux(video=0)
@@ -202,9 +202,17 @@ def _others(original: InputContainer, passengers: dict[int, Convert], plan: Plan
         elif packet.dts is not None and packet.size:
             _move(packet, round(offset * base / packet.time_base), last)
             now = max(now, float(packet.dts * packet.time_base))
-        if packet.size and (_is_trimmed(packet) or (plan.end is not None and now > plan.end)):
+        if packet.size and (_is_trimmed(packet) or _is_outside(packet, now, plan)):
             continue
         yield from (Timed(now, made, index) for made in passengers[index](packet))
+
+
+def _is_outside(packet: Any, now: float, plan: Plan) -> bool:
+    """Whether a packet is of another part of the film than is wanted; cover art has no time."""
+    if packet.stream.disposition & Disposition.attached_pic:
+        return False
+    begins_early = plan.options.start is not None and packet.pts is not None and packet.pts < 0
+    return begins_early or (plan.end is not None and now > plan.end)
 
 
 def _is_trimmed(packet: Any) -> bool:

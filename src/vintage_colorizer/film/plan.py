@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from pydantic import Base64Bytes
 
-from vintage_colorizer.files import identity
+from vintage_colorizer.errors import OptionError
 from vintage_colorizer.film.encoding import Encoding
 from vintage_colorizer.film.fields import WHOLE, Interlacing
+from vintage_colorizer.film.numbered import film_identity
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.reader import FrameReader
@@ -33,7 +35,13 @@ from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
-LATER_OPTIONS = ("field_rate", "keep_interlaced")  # not in fingerprints of earlier versions unless they are chosen
+LATER_OPTIONS = (
+    "field_rate",
+    "keep_interlaced",
+    "start",
+    "stop",
+    "side_by_side",
+)  # not in fingerprints of earlier versions unless they are chosen
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,11 @@ class Times:
     starts: Sequence[int]
     durations: Sequence[int]
 
-    def decode_times(self, delay: int) -> Iterator[int]:
-        """The decoding times of packets in file order, for frames that are decoded up to `delay` places early."""
-        step = self.durations[0] if self.durations else 1
-        yield from (self.starts[0] - step * early for early in range(delay, 0, -1))
-        yield from self.starts
+    def decode_times(self, first: int, delay: int) -> Iterator[int]:
+        """The decoding times of packets in file order, from a frame on, decoded up to `delay` places early."""
+        step = self.durations[first]
+        yield from (self.starts[first] - step * early for early in range(delay, 0, -1))
+        yield from itertools.islice(self.starts, first, None)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Plan:
     """All that decides a result: plain values, the same on every machine."""
 
     fingerprint: str
-    identity: str  # of the source file, see `identity`
+    identity: str  # of the source file, see `film_identity`
     source: Source
     options: FilmOptions
     look: Look
@@ -87,7 +95,7 @@ class Plan:
     shots: tuple[int, ...]  # index of the first frame of each
     segments: tuple[Segment, ...]
     raw_times: tuple[int | None, ...]  # as the file has them, to find frames again
-    starts: tuple[int, ...]  # as the result has them: they only increase
+    starts: tuple[int, ...]  # as the result has them: they only increase; below 0 before the part that is wanted
     durations: tuple[int, ...]
     notes: tuple[str, ...]
     signatures: Base64Bytes = b""  # of the frames, see `signature`; empty in a plan of an earlier version
@@ -102,9 +110,29 @@ class Plan:
         return Times(Fraction(*self.source.time_base), self.starts, self.durations)
 
     @property
+    def first(self) -> int:
+        """The index of the first frame of the result."""
+        return self.segments[0].start
+
+    @property
+    def frames(self) -> int:
+        """How many frames the result has."""
+        return len(self.starts) - self.first
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the result is only a part of the film."""
+        return self.options.start is not None or self.options.end is not None
+
+    @property
+    def shown_shots(self) -> int:
+        """How many shots the result has a part of."""
+        return len(self.shots) - bisect_right(self.shots, self.first) + 1
+
+    @property
     def end(self) -> float | None:
-        """The second after which a preview leaves out what other streams hold; None to keep everything."""
-        if self.options.preview is None:
+        """The second after which a part leaves out what other streams hold; None to keep everything."""
+        if self.options.end is None:
             return None
         return float((self.starts[-1] + self.durations[-1]) * self.times.base)
 
@@ -117,11 +145,11 @@ class Plan:
 
 
 def cut(
-    starts: tuple[int, ...], durations: tuple[int, ...], base: Fraction, shots: tuple[int, ...]
+    starts: tuple[int, ...], durations: tuple[int, ...], base: Fraction, shots: tuple[int, ...], first: int = 0
 ) -> Iterator[Segment]:
-    """Divide a film into segments of at most SEGMENT_SECONDS that begin at shots where they can."""
+    """Divide a film, from a frame on, into segments of at most SEGMENT_SECONDS that begin at shots where they can."""
     longest = int(SEGMENT_SECONDS / base)
-    begin, index = 0, 0
+    begin, index = first, 0
     while begin < len(starts):
         limit = bisect_right(starts, starts[begin] + longest - durations[begin], begin)
         limit = max(begin + 1, min(limit, begin + SEGMENT_FRAMES))
@@ -141,7 +169,7 @@ def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
     shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
     shaping = {name: value for name, value in shaping.items() if value or name not in LATER_OPTIONS}
-    parts = [identity(path), network, threads_of(options), suffix, shaping]
+    parts = [film_identity(path), network, threads_of(options), suffix, shaping]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -158,10 +186,11 @@ def make_plan(
     found = scan(
         source,
         threads,
-        options.preview,
+        options.end,
         lambda *count: report(Progress("scanning", *count)),
         field_rate=options.field_rate,
         keep_interlaced=options.keep_interlaced,
+        frame_rate=options.rate,
     )
     engine = networks.engine(options)
     look = options.look or FILM_LOOK
@@ -169,10 +198,11 @@ def make_plan(
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
         factor = _choose_render_factor(found, engine, settings, threads)
+    found, first = _beginning(found, options.start)
     encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
     return Plan(
         fingerprint=fingerprint,
-        identity=identity(source),
+        identity=film_identity(source),
         source=found.source,
         options=options,
         look=look,
@@ -183,7 +213,7 @@ def make_plan(
         stability=settings.stability if options.stability is None else options.stability,
         encoding=encoding,
         shots=found.shots,
-        segments=tuple(cut(found.starts, found.durations, Fraction(*found.source.time_base), found.shots)),
+        segments=tuple(cut(found.starts, found.durations, Fraction(*found.source.time_base), found.shots, first)),
         raw_times=found.raw_times,
         starts=found.starts,
         durations=found.durations,
@@ -193,6 +223,25 @@ def make_plan(
         offsets=found.offsets,
         interlacing=found.interlacing,
     )
+
+
+def _beginning(found: Scan, start: float | None) -> tuple[Scan, int]:
+    """The scan with times that count from the first frame at or after second `start`, and that frame's index.
+
+    Raises:
+        OptionError: the film ends before.
+    """
+    if start is None:
+        return found, 0
+    base = Fraction(*found.source.time_base)
+    first = bisect_left(found.starts, start / base)
+    if first == len(found.starts):
+        length = float((found.starts[-1] + found.durations[-1]) * base)
+        raise OptionError(f"The film ends at {length:.2f} seconds, so there is nothing from {start:g} on.")
+    shift = found.starts[first]
+    moved = (tuple(time - shift for time in times) for times in (found.starts, found.offsets))
+    starts, offsets = moved
+    return replace(found, starts=starts, offsets=offsets), first
 
 
 def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, threads: int) -> int:

@@ -108,7 +108,7 @@ class FrameReader:
         how = self._film.interlacing
         start = max(0, start - how.settling)
         time, base = self._times[start], Fraction(*self._source.time_base)
-        with open_film(self._path, self._source.depth) as container:
+        with open_film(self._path, self._source.depth, Fraction(*self._source.rate)) as container:
             stream = film_stream(container, self._path)
             prepare_decoder(stream, self._threads)
             frames = decode(container, stream, Losses())

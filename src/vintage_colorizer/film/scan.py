@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vintage_colorizer.errors import UnreadableError
+from vintage_colorizer.errors import OptionError, UnreadableError
 from vintage_colorizer.film.fields import (
     NOTES,
     WHOLE,
@@ -22,6 +22,7 @@ from vintage_colorizer.film.fields import (
     evenly,
     whole_frames,
 )
+from vintage_colorizer.film.numbered import is_numbered
 from vintage_colorizer.film.probing import depth_of
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.signatures import signature, thumb
@@ -105,6 +106,7 @@ def scan(
     *,
     field_rate: bool = False,
     keep_interlaced: bool = False,
+    frame_rate: float | None = None,
 ) -> Scan:
     """Decode a film once; twice if it is interlaced.
 
@@ -115,12 +117,14 @@ def scan(
         count: told about progress.
         field_rate: whether each field of an interlaced film is to become a frame.
         keep_interlaced: whether its fields are to stay as they are.
+        frame_rate: frames a second, where they are numbered files.
 
     Raises:
+        OptionError: numbered frames lack a rate, or a film is given one.
         InputError: it cannot be read, holds no frames, or is of a kind that is not colored.
     """
     depth, too_late = depth_of(path)
-    look = _Look(path, threads, seconds, depth)
+    look = _Look(path, threads, seconds, depth, _checked_rate(path, frame_rate))
     found, tally = look.through(WHOLE, count)
     rate = found.source.rate[0] / found.source.rate[1]
     flagged = tally.interlaced > FLAGGED_SHARE * len(tally.parts)
@@ -133,6 +137,17 @@ def scan(
     return replace(found, interlacing=how, notes=(*found.notes, *notes))
 
 
+def _checked_rate(path: Path, rate: float | None) -> Fraction | None:
+    """The rate of numbered frames; OptionError where there is none, or where a film has its own."""
+    if is_numbered(path):
+        if rate is None:
+            raise OptionError("Numbered frames have no rate of their own; give --rate, such as 18.")
+        return Fraction(rate).limit_denominator(1001)
+    if rate is not None:
+        raise OptionError("--rate is for numbered frames, such as reel_%04d.dpx; a film keeps its own.")
+    return None
+
+
 @dataclass(frozen=True)
 class _Look:
     """A look through a film."""
@@ -141,12 +156,13 @@ class _Look:
     threads: int
     seconds: float | None
     depth: int  # see `depth_of`
+    frame_rate: Fraction | None  # of numbered frames
 
     def through(self, how: Interlacing, count: Count) -> tuple[Scan, _Tally]:
         """Decode the film, put fields together, and gather what is to be known."""
         losses, tally = Losses(), _Tally()
         source: Source | None = None
-        with open_film(self.path, self.depth) as container:
+        with open_film(self.path, self.depth, self.frame_rate) as container:
             stream = film_stream(container, self.path)
             prepare_decoder(stream, self.threads)
             clock = Clock(container)

@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
+from vintage_colorizer.film.numbered import is_numbered, numbers_of
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
 from vintage_colorizer.film.timeline import Clock
 
@@ -50,6 +51,13 @@ SUFFIXES = [
     ".nut",
     ".y4m",
 ]
+# How films of other endings begin: MPEG program and video streams, Matroska, ASF, FLV, MXF.
+BEGINNINGS = (
+    *(b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    *(b"FLV\x01", b"\x06\x0e\x2b\x34\x02\x05\x01\x01"),
+)
+QUICKTIME = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"qt  ", b"M4V ", b"3gp4", b"3gp5")
+TS_PACKETS = ((0, 188), (4, 192))  # where the first packet of a transport stream begins, and how long it is
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,gif,asf,flv,ogg,mxf,dv,nut,yuv4mpegpipe,"
     "h264,hevc,m4v,ivf,apng,rm,swf"
@@ -109,25 +117,46 @@ class Losses:
             self.reasons.append(reason(error))
 
 
-def open_film(path: Path, depth: int = 0) -> InputContainer:
-    """Open a local film file safely.
+def open_film(path: Path, depth: int = 0, rate: Fraction | None = None) -> InputContainer:
+    """Open a local film file, or numbered frames, safely.
 
     Args:
-        path: the film.
+        path: the film; see `numbered` for names with a number.
         depth: bytes to look for streams in, see `depth_of`; 0 for FFmpeg's own choice.
+        rate: frames a second, where they are numbered files.
 
     Raises:
         InputError: there is no such file, or it is no regular file.
         UnreadableError: it is empty, damaged or no film.
         UnsupportedError: a playlist, or a format that is not read.
     """
+    if is_numbered(path):
+        numbers = {"start_number": str(numbers_of(path)[0]), "framerate": str(rate or 25)}
+        return _opened(path, {"protocol_whitelist": "file", "pattern_type": "sequence"} | numbers, "image2")
     _require_film(path)
     deeper = {"probesize": str(depth), "analyzeduration": str(LONGEST_LOOK)} if depth else {}
+    return _opened(path, SAFE | deeper)
+
+
+def _opened(path: Path, options: dict[str, str], format: str | None = None) -> InputContainer:
     try:
-        container = av.open(url(path), options=SAFE | deeper, metadata_errors="surrogateescape")
+        return av.open(url(path), format=format, options=options, metadata_errors="surrogateescape")
     except av.error.FFmpegError as error:
         raise UnreadableError(f"cannot be read as a film ({reason(error)}); it may be damaged.", path) from error
-    return container
+
+
+def looks_like_film(path: Path) -> bool:
+    """Whether a file begins as films do, whatever its name: camcorders call them .MOD, .VRO and the like."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(3 * TS_PACKETS[1][1])
+    except OSError:
+        return False
+    if head.startswith(BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
+        return True
+    if head[4:8] == b"ftyp":
+        return head[8:12] in QUICKTIME
+    return any(head[at::size][:3] == b"GGG" for at, size in TS_PACKETS)
 
 
 def url(path: Path) -> str:

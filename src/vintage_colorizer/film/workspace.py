@@ -91,7 +91,7 @@ class Workspace:
             plan = self._plan()
             frames = sum(plan.segments[index].stop - plan.segments[index].start for index in sizes)
             size = sum(sizes.values())
-            needed = 2 * size * len(plan.starts) / frames - size  # all segments, and all once more when they are joined
+            needed = 2 * size * plan.frames / frames - size  # all segments, and all once more when they are joined
         except (OSError, ValueError, IndexError, ZeroDivisionError):
             return ""
         return f"about {needed / 2**20:.0f} MiB are needed, "

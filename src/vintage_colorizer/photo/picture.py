@@ -14,6 +14,8 @@ from vintage_colorizer.errors import OutputExistsError
 from vintage_colorizer.files import file_status
 from vintage_colorizer.photo.metadata import Metadata
 
+REPAIRED = "repair-"  # fingerprints of photos that were repaired, and not colored, begin with it
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -54,6 +56,12 @@ class Header:
     has_alpha: bool
     fingerprint: str | None  # of our own results; None for other people's pictures
     hints: str = ""  # stated in our own results, see `Hint`; semicolons between them
+    repaired: str = ""  # which repairs were made of our own results; commas between them
+
+    @property
+    def is_colored(self) -> bool:
+        """Whether it is a result of ours that is not to be colored again: anything but a repaired photo."""
+        return self.fingerprint is not None and not self.fingerprint.startswith(REPAIRED)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Photo:
     lossless: bool = True  # of a WebP
     compressed: bool = True  # of a TIFF
     origin: Origin | None = None  # None for pixels that came from no file
+    repaired: str = ""  # which repairs were made of it; commas between them
 
     @property
     def depth(self) -> int:

@@ -81,6 +81,7 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             lossless=picture.lossless,
             compressed=picture.compressed,
             origin=origin,
+            repaired=own_words(picture.xmp)[2],
         )
 
 

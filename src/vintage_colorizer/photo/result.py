@@ -16,7 +16,7 @@ from PIL import Image
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
 from vintage_colorizer.hints import as_hints, obeyed
-from vintage_colorizer.networks.catalog import LookSettings
+from vintage_colorizer.networks.catalog import REPAIRS, LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
 from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings
@@ -133,7 +133,11 @@ class ColorizedPhoto:
             quality=self.options.quality,
             strip=self.options.strip,
             disclosure=Disclosure(
-                self.fingerprint, look=self.look, network=self.network.name, hints="; ".join(self.options.hints)
+                self.fingerprint,
+                look=self.look,
+                network=self.network.name,
+                hints="; ".join(self.options.hints),
+                repaired=self.photo.repaired,
             ),
         )
 
@@ -141,7 +145,10 @@ class ColorizedPhoto:
 def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
     """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
     shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
-    if not options.hints:  # results without any are those of versions that had none
-        del shaping["hints"]
+    for later in ("hints", "repair"):  # results without any are those of versions that had none
+        if not shaping[later]:
+            del shaping[later]
     parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
+    if options.repair:
+        parts += [row.sha256 for row in REPAIRS.values()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -41,6 +41,7 @@ class Disclosure:
     look: str = ""
     network: str = ""
     hints: str = ""  # what people stated, apart from what was guessed
+    repaired: str = ""  # which repairs were made
 
 
 _Statement: TypeAlias = "minidom.Element | minidom.Attr"
@@ -100,15 +101,18 @@ def _serialized(document: minidom.Document) -> bytes:
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
-def own_words(xmp: bytes) -> tuple[str | None, str]:
-    """The fingerprint and the stated hints in the XMP of one of our results; (None, "") for everybody else's."""
+def own_words(xmp: bytes) -> tuple[str | None, str, str]:
+    """The fingerprint, the stated hints and the repairs in the XMP of one of our results.
+
+    (None, "", "") for everybody else's.
+    """
     document = parsed(xmp) if NAMESPACE.encode() in xmp else None
     own = {
         statement.localName: _value(statement)
         for statement in (_statements(document) if document else ())
         if statement.namespaceURI == NAMESPACE
     }
-    return own.get("fingerprint") or None, own.get("hints", "")
+    return own.get("fingerprint") or None, own.get("hints", ""), own.get("repaired", "")
 
 
 def without_other_parts(xmp: bytes) -> bytes:
@@ -163,6 +167,7 @@ def _description(about: str, disclosure: Disclosure) -> str:
         "look": disclosure.look,
         "network": disclosure.network,
         "hints": disclosure.hints,
+        "repaired": disclosure.repaired,
     }
     said = {key: html.escape(value) for key, value in own.items() if value}
     attributes = "".join(f' vintageColorizer:{key}="{value}"' for key, value in said.items())

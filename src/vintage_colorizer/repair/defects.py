@@ -29,17 +29,14 @@ def find_damage(pixels: Pixels, networks: RepairNetworks) -> Mask:
     for scale in SCALES:
         if scale > 1 and min(height, width) < LEAST_SIDE * scale:
             break
-        size = height // scale, width // scale
         for rows, columns in tiles(height, width, TILE * scale):
             likely = _likely(pixels, rows, columns, scale, networks)
             mask[rows, columns] |= likely > SURE
-        del size
     return mask
 
 
 def _likely(pixels: Pixels, rows: slice, columns: slice, scale: int, networks: RepairNetworks) -> Floats:
     """How likely each pixel of a tile is damaged, as seen `scale` times smaller."""
-    height, width = pixels.shape[:2]
     margin = MARGIN * scale
     top, left = max(0, rows.start - margin), max(0, columns.start - margin)
     seen = color.luma(pixels[top : rows.stop + margin, left : columns.stop + margin])
@@ -70,12 +67,11 @@ def tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
 
 def sorted_marks(mask: Mask) -> tuple[Mask, Mask]:
     """The marks of `mask` that are scratches, being long, and those that are dust; both H x W."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     # As wide as its area over its length: a thin diagonal or curl is long too.
     is_long = extent**2 >= LONG * np.maximum(1, stats[:, cv2.CC_STAT_AREA])
     is_long &= extent >= 8
     is_long[0] = False
     scratches = is_long[labels]
-    del count
     return scratches, mask & ~scratches

@@ -23,7 +23,7 @@ from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.options import Repair, RepairOptions
 from vintage_colorizer.photo.formats import output_format
-from vintage_colorizer.photo.picture import Origin, Photo
+from vintage_colorizer.photo.picture import REPAIRED, Origin, Photo
 from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.repair.defects import Mask, find_damage, sorted_marks
@@ -31,7 +31,6 @@ from vintage_colorizer.repair.fade import Fading
 from vintage_colorizer.repair.filling import fill, fillable
 
 GROWN = 3  # side of the square by which marks are grown: damage has soft edges
-REPAIRED = "repair-"  # fingerprints of repaired photos begin with it, as these may still be colored
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class RepairedPhoto:
             format=output_format(photo.format, photo.depth, photo.alpha is not None, format),
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(self.fingerprint, repaired=", ".join(self.found)),
+            disclosure=Disclosure(self.fingerprint, repaired=photo.repaired),
         )
 
 
@@ -109,23 +108,21 @@ def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions, mask:
     """
     pixels, notes, found = photo.pixels, list(photo.notes), list[Repair]()
     filled = np.zeros(pixels.shape[:2], bool)
-    if mask is not None or {"scratches", "dust"} & set(options.repairs):
-        filled, left = _marks(photo, networks, options.repairs) if mask is None else (mask, False)
-        found += _kinds(filled, options.repairs)
+    if mask is not None or {"scratches", "dust"} & set(options.only):
+        filled, left = _marks(photo, networks, options.only) if mask is None else (mask, False)
+        found += _kinds(filled, options.only)
         pixels = fill(pixels, filled) if filled.any() else pixels
         if left:
             notes.append("a tear wider than 16 pixels was left as it is")
-    if "fade" in options.repairs:
+    if "fade" in options.only:
         luma = color.luma(pixels)
         fading = Fading.of(luma, networks)
         if not fading.is_slight(luma):
             pixels = fading.apply(pixels)
             found.insert(0, "fade")
     notes.append(f"repaired: {', '.join(found)}" if found else "nothing to repair was found")
-    on_grid = {} if found == [] else {"luma_table": photo.luma_table}
-    return RepairedPhoto(
-        photo, replace(photo, pixels=pixels, notes=tuple(notes), **on_grid), filled, tuple(found), options
-    )
+    repaired = replace(photo, pixels=pixels, notes=tuple(notes), repaired=", ".join(found) or photo.repaired)
+    return RepairedPhoto(photo, repaired, filled, tuple(found), options)
 
 
 def _marks(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> tuple[Mask, bool]:
@@ -147,7 +144,7 @@ def _kinds(mask: Mask, repairs: Sequence[Repair]) -> list[Repair]:
 
 def fingerprint(identity: str, options: RepairOptions) -> str:
     """What identifies a repaired photo: its source, the networks and the options that shape it."""
-    shaping = options.model_dump(include={"repairs", "format", "quality", "strip"})
+    shaping = options.model_dump(include={"only", "format", "quality", "strip"})
     networks = [row.sha256 for row in catalog.REPAIRS.values()]
     digest = hashlib.sha256(json.dumps([identity, networks, shaping], sort_keys=True).encode()).hexdigest()
     return REPAIRED + digest[:32]

@@ -96,7 +96,9 @@ def routes(service: Service) -> APIRouter:
     async def make_preview(request: Request, settings: Annotated[PhotoSettings, Query()]) -> PhotoPreview:
         """Color a small version of a photo, as picture and chroma maps that a browser can merge."""
         options = service.photo_options(settings)
-        return await service.with_photo(request, lambda photo, task: preview(service.colorizer, photo, options, task))
+        return await service.with_photo(
+            request, lambda photo, task: preview(service.colorizer, photo, options, task), options
+        )
 
     @router.post("/sheet", response_class=Response, responses={200: SHEET}, openapi_extra=PHOTO_BODY)
     async def make_sheet(request: Request, query: Annotated[SheetQuery, Query()]) -> Response:
@@ -106,7 +108,7 @@ def routes(service: Service) -> APIRouter:
         def work(photo: Photo, task: Task) -> bytes:
             return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors, options)))
 
-        return Response(await service.with_photo(request, work), media_type="image/jpeg")
+        return Response(await service.with_photo(request, work, options), media_type="image/jpeg")
 
     return router
 

@@ -12,10 +12,12 @@ from pydantic import Field
 
 from vintage_colorizer.color import eight_bit
 from vintage_colorizer.networks.suggestions import Place
-from vintage_colorizer.options import PhotoSettings
+from vintage_colorizer.options import PhotoSettings, RepairOptions, RepairSettings
 from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.result import ColorizedPhoto
+from vintage_colorizer.repair.repairing import RepairedPhoto
+from vintage_colorizer.repair.sidecar import mask_picture
 from vintage_colorizer.serve.limits import Task
 from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
 
@@ -30,7 +32,19 @@ COLORED: dict[str, Any] = {
 }
 
 
+REPAIRED: dict[str, Any] = {
+    "description": "The repaired photo, or its mask.",
+    "content": COLORED["content"],
+    "headers": {name: COLORED["headers"][name] for name in ("X-Notes", "Content-Disposition")}
+    | {"X-Repaired": {"description": "The repairs that were made.", "schema": {"type": "string"}}},
+}
 CERTAINTY: dict[str, Any] = {"description": "A small map of the photo.", "content": {"image/png": BINARY}}
+
+
+class RepairQuery(RepairSettings):
+    """What to repair, and what to answer with."""
+
+    mask: bool = Field(False, description="Answer with the mask: a PNG, white where the photo is damaged.")
 
 
 class SuggestQuery(PhotoSettings):
@@ -57,8 +71,27 @@ def routes(service: Service) -> APIRouter:
             format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
             return file.getvalue(), format, facts(result, format)
 
-        data, format, headers = await service.with_photo(request, work)
+        data, format, headers = await service.with_photo(request, work, options)
         headers["Content-Disposition"] = f'attachment; filename="color{SUFFIXES[format]}"'
+        return Response(data, media_type=f"image/{format.lower()}", headers=headers)
+
+    @router.post("/repair", response_class=Response, responses={200: REPAIRED}, openapi_extra=PHOTO_BODY)
+    async def repair(request: Request, query: Annotated[RepairQuery, Query()]) -> Response:
+        """Repair a photo without coloring it; get a picture of the same format, or the mask of what is damaged."""
+        options = RepairOptions(**query.part(RepairSettings))
+
+        def work(photo: Photo, task: Task) -> tuple[bytes, str, dict[str, str]]:
+            result = service.colorizer.repaired(photo, options)
+            task.check()
+            if query.mask:
+                return mask_picture(result.mask), "PNG", repair_facts(result)
+            file = io.BytesIO()
+            result.write(file, options.format)
+            format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
+            return file.getvalue(), format, repair_facts(result)
+
+        data, format, headers = await service.with_photo(request, work)
+        headers["Content-Disposition"] = f'attachment; filename="repaired{SUFFIXES[format]}"'
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
     @router.post("/suggest", openapi_extra=PHOTO_BODY)
@@ -69,7 +102,7 @@ def routes(service: Service) -> APIRouter:
         def work(photo: Photo, task: Task) -> list[Place]:
             return service.colorizer.likely(photo, options).places(query.x, query.y)
 
-        return await service.with_photo(request, work)
+        return await service.with_photo(request, work, options)
 
     @router.post("/certainty", response_class=Response, responses={200: CERTAINTY}, openapi_extra=PHOTO_BODY)
     async def certainty(request: Request, settings: Annotated[PhotoSettings, Query()]) -> Response:
@@ -81,7 +114,7 @@ def routes(service: Service) -> APIRouter:
             Image.fromarray(eight_bit(service.colorizer.likely(photo, options).certainty)).save(file, "PNG")
             return file.getvalue()
 
-        return Response(await service.with_photo(request, work), media_type="image/png")
+        return Response(await service.with_photo(request, work, options), media_type="image/png")
 
     return router
 
@@ -93,3 +126,8 @@ def facts(result: ColorizedPhoto, format: str) -> dict[str, str]:
     if result.network.has_vividness:
         used["vividness"] = result.settings.vividness
     return {"X-Options": json.dumps(used), "X-Notes": json.dumps(list(result.warnings))}
+
+
+def repair_facts(result: RepairedPhoto) -> dict[str, str]:
+    """Headers that say what was repaired."""
+    return {"X-Repaired": ", ".join(result.found), "X-Notes": json.dumps(list(result.warnings))}

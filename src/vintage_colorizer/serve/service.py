@@ -29,7 +29,7 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
     (errors.OutOfMemoryError, 503),
     (VintageColorizerError, 500),
 ]
-REPEATED = {"hints"}  # options that may be given several times
+REPEATED = {"hints", "repair", "only"}  # options that may be given several times
 CLIENT_GONE = 499  # nobody reads it
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"file": BINARY["schema"]}, "required": ["file"]}
@@ -60,8 +60,10 @@ class Service:
         """What a visitor wants, on the owner's machine."""
         return self.colorizer.options.replace(**settings.part(PhotoSettings))
 
-    async def with_photo(self, request: Request, work: Callable[[Photo, Task], Result]) -> Result:
-        """Receive the photo of a request and do something with it, when its turn comes."""
+    async def with_photo(
+        self, request: Request, work: Callable[[Photo, Task], Result], options: PhotoOptions | None = None
+    ) -> Result:
+        """Receive the photo of a request and do something with it, repaired if so wanted, when its turn comes."""
         limit = self.options.max_megapixels
 
         def read_and_work(file: BinaryIO, task: Task) -> Result:
@@ -70,6 +72,9 @@ class Service:
                 task.check()
                 photo = read_photo(data, max_megapixels=limit)
                 task.check()
+                if options is not None:
+                    photo = self.colorizer.prepared(photo, options)
+                    task.check()
                 return work(photo, task)
 
         return await self.desk.serve(request, int(self.options.max_megabytes * 1e6), read_and_work)

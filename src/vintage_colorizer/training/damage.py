@@ -106,7 +106,7 @@ def _scratches(canvas: NDArray[np.uint8], random: Generator) -> None:
     upright = random.random() < 0.5
     for _ in range(1 + random.poisson(2)):
         angle = np.pi / 2 + random.normal(0, 0.03) if upright else random.uniform(0, 2 * np.pi)
-        steps = random.integers(8, 60)
+        steps = int(random.integers(8, 60))
         points = _walk(_place(canvas, random), angle, steps, random.uniform(2, 12), 0.02 if upright else 0.06, random)
         kept = random.random(steps) < random.choice([1.0, 0.9, 0.6])
         widths = np.full(steps, random.uniform(1, 3.5))
@@ -117,7 +117,7 @@ def _scratches(canvas: NDArray[np.uint8], random: Generator) -> None:
 def _hairs(canvas: NDArray[np.uint8], random: Generator) -> None:
     """Curled threads of even width."""
     for _ in range(1 + random.poisson(0.7)):
-        steps = random.integers(10, 50)
+        steps = int(random.integers(10, 50))
         wind = random.normal(0, 0.08)
         points = _walk(
             _place(canvas, random), random.uniform(0, 2 * np.pi), steps, random.uniform(2, 6), 0.15, random, wind
@@ -129,7 +129,7 @@ def _cracks(canvas: NDArray[np.uint8], random: Generator) -> None:
     """Jagged, of uneven width, with branches: where the layer has come off."""
     start, angle = _place(canvas, random), random.uniform(0, 2 * np.pi)
     for _ in range(1 + random.poisson(1)):
-        steps = random.integers(6, 30)
+        steps = int(random.integers(6, 30))
         points = _walk(start, angle, steps, random.uniform(3, 10), 0.35, random)
         widths = random.uniform(1, 3) * np.exp(random.normal(0, 0.5, steps))
         widths[random.random(steps) < 0.1] *= 3
@@ -173,7 +173,9 @@ def _spot(canvas: NDArray[np.uint8], random: Generator) -> None:
     """The rim that a drop leaves."""
     middle, radius = _place(canvas, random), random.uniform(6, 60)
     angles = np.linspace(0, 2 * np.pi, 60)
-    waves = 1 + sum(random.normal(0, 0.06) * np.sin(n * angles + random.uniform(0, 6.3)) for n in range(2, 6))
+    waves = np.ones(60)
+    for number in range(2, 6):
+        waves += random.normal(0, 0.06) * np.sin(number * angles + random.uniform(0, 2 * np.pi))
     points = middle + np.stack([np.cos(angles), np.sin(angles)], axis=1) * (radius * waves)[:, None]
     _stroke(canvas, points, np.full(60, random.uniform(1, 4)))
 
