@@ -205,6 +205,9 @@ class ShortOfMemory:
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         return self._engine.posterior(luma, hints)
 
+    def features(self, luma: Floats) -> Floats:
+        return self._engine.features(luma)
+
 
 class ShortNetworks(Networks):
     """Uses the given engine for the device asked for, and the real ones for others."""

@@ -26,6 +26,7 @@ from vintage_colorizer.options import (
     PhotoKeywords,
     PhotoOptions,
     PhotoSettings,
+    Repair,
 )
 from vintage_colorizer.photo.result import fingerprint
 
@@ -90,6 +91,9 @@ def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[
     fields = {name: kind for name, kind in get_type_hints(group).items() if name in group.model_fields}
     if "hints" in fields:
         fields["hints"] = Sequence[Hint | str]  # kept as text
+        fields["repair"] = Sequence[Repair] | str
+    if "start" in fields:
+        fields["start"] = fields["stop"] = float | str | None  # a clock as text
     assert get_type_hints(keywords) == fields
     assert not keywords.__required_keys__
 

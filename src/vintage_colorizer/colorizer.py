@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Unpack
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats
+from vintage_colorizer.files import readable_name
 from vintage_colorizer.hints import as_hints, obeyed
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
+from vintage_colorizer.networks.guides import Guide
 from vintage_colorizer.networks.inference import Networks, settings_of, small_luma
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.networks.suggestions import Likely, Place
@@ -29,7 +32,7 @@ from vintage_colorizer.options import (
     RepairKeywords,
     RepairOptions,
 )
-from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.reading import PhotoSource, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
 
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("vintage_colorizer")
+LITTLE_ALIKE = 0.01  # share of a picture below which a reference is not followed at all
 
 
 class Colorizer:
@@ -59,6 +63,8 @@ class Colorizer:
         self.options = (options or PhotoOptions()).replace(**settings)
         self.networks = Networks()
         self.repair_networks = RepairNetworks(self.options.threads)
+        self._guides: dict[object, Guide] = {}
+        self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Colorizer], tuple[PhotoOptions]]:
         """Sent to another process, it loads its networks there."""
@@ -101,17 +107,45 @@ class Colorizer:
         look = options.look or PHOTO_LOOK
         settings = settings_of(options, look, engine.info)
         proposal = self.networks.propose(photo.pixels, options, settings, as_hints(options.hints))
+        chroma, notes = proposal.chroma, proposal.notes
+        if options.reference is not None:
+            chroma, note = self._guided(photo, chroma, options)
+            notes = (*notes, note)
         return ColorizedPhoto(
             photo=photo,
-            chroma=proposal.chroma,
-            luma=small_luma(photo.pixels, *proposal.chroma.shape[:2]),
+            chroma=chroma,
+            luma=small_luma(photo.pixels, *chroma.shape[:2]),
             options=options,
             look=look,
             settings=settings,
             network=engine.info,
             render_factor=proposal.render_factor,
-            notes=proposal.notes,
+            notes=notes,
         )
+
+    def guide(self, options: PhotoOptions) -> Guide:
+        """What the reference of the options teaches; it is looked at once.
+
+        Raises:
+            InputError: the reference cannot be read.
+            OptionError: it has no color.
+        """
+        assert options.reference is not None
+        path = Path(options.reference)
+        settings = settings_of(options, options.look or PHOTO_LOOK, self.engine(options).info)
+        key = (str(path), Origin.of_file(path).identity, self.engine(options).info.sha256, settings)
+        with self._lock:
+            if key not in self._guides:
+                photo = read_photo(path, max_megapixels=options.max_megapixels)
+                self._guides[key] = self.networks.guide(photo.pixels, options, settings, readable_name(path))
+            return self._guides[key]
+
+    def _guided(self, photo: Photo, chroma: Floats, options: PhotoOptions) -> tuple[Floats, str]:
+        """Chroma that follows the reference, and a note on how much of the picture does."""
+        followed, share = self.guide(options).followed(chroma, self.networks.describe(photo.pixels, options))
+        if share < LITTLE_ALIKE:
+            return chroma, "the reference shows something else, so it was not followed"
+        return followed, f"the reference was followed in {share:.0%} of the picture"
 
     def repair(
         self, source: PhotoSource, options: RepairOptions | None = None, **settings: Unpack[RepairKeywords]

@@ -265,6 +265,11 @@ class ColorOptions(ColorSettings, MachineOptions):
 class PhotoOptions(PhotoSettings, ColorOptions):
     """All there is to say of how a photo is colored."""
 
+    reference: str | None = Field(
+        None,
+        min_length=1,
+        description="A picture in color of the same scene, person or series, whose colors are followed.",
+    )
     max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
 
 
@@ -303,6 +308,7 @@ class PhotoKeywords(ColorKeywords, total=False):
     quality: int | None
     strip: bool
     mark: bool
+    reference: str | None
     max_megapixels: float
 
 

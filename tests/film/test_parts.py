@@ -108,10 +108,10 @@ def reel(folder: Path, ending: str, count: int = 8, first: int = 3, dtype: Any =
 def test_numbered_frames_are_a_film(color: Any, tmp_path: Path, ending: str, dtype: Any) -> None:
     source = reel(tmp_path / "reel", ending, dtype=dtype)
     target, result = color(source, rate=18)
-    frames = frames_of(target)
+    frames: list[Any] = frames_of(target)
     assert result.frames == len(frames) == 8
-    assert abs(Fraction(frames[1].pts) * frames[1].time_base - Fraction(1, 18)) < Fraction(1, 500)
-    first = cv2.imread(str(tmp_path / "reel" / f"reel_0003{ending}"), cv2.IMREAD_UNCHANGED)
+    assert abs(frames[1].pts * frames[1].time_base - Fraction(1, 18)) < Fraction(1, 500)
+    first: Any = cv2.imread(str(tmp_path / "reel" / f"reel_0003{ending}"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(luma_of(target)[0], first)
 
 

@@ -157,9 +157,11 @@ def test_hints_and_posterior_are_found_by_name(listening: tuple[CompactContract,
     assert posterior.shape == (2, len(engine.info.bins), 16, 24)
     np.testing.assert_allclose(posterior.sum(axis=1), 1, atol=1e-4)
     with torch.inference_mode():
-        chroma, likely = contract.with_posterior(torch.from_numpy(planes), None, None)
+        chroma, likely, features = contract.complete(torch.from_numpy(planes), None, None)
     np.testing.assert_allclose(engine.chroma(planes), chroma.numpy(), atol=1e-3)
     np.testing.assert_allclose(posterior, likely.numpy(), atol=1e-3)
+    np.testing.assert_allclose(engine.features(planes), features.numpy(), atol=1e-2)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-3)
 
 
 def test_a_hint_changes_the_color_and_no_hint_is_zeros(listening: tuple[CompactContract, OnnxEngine]) -> None:

@@ -99,10 +99,12 @@ def color_photos(
     # Several files: a thread for each is faster than several threads for one.
     colorizer = Colorizer(options, threads=1) if several else Colorizer(options)
     if several:
-        colorizer.engine(at_home(colorizer.options, job))  # whatever is wrong with it is said before the first file
+        here = at_home(colorizer.options, job)
+        colorizer.engine(here)  # whatever is wrong with it is said before the first file
+        if here.reference is not None:
+            colorizer.guide(here)
     work = archive.PhotoWork(colorizer, colorizer.options, job.overwrite)
-    here = at_home(colorizer.options, job)
-    expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=here)
+    expected = partial(archive.expected_fingerprint, colorizer=colorizer, options=at_home(colorizer.options, job))
     return work_through(batch, work, expected, options.threads, options.device, job, console)
 
 

@@ -53,7 +53,7 @@ class LookSettings:
 NETWORKS: dict[str, NetworkFile] = {
     "compact": NetworkFile(
         file="compact.onnx",
-        sha256="1fab84142ecbca37bf346c2d170b998024427e8981a58cca0268d18c9a9f116f",
+        sha256="6aa976d26234362de403839ccf6a630104752f4ee3c360d546403e3a23a94d26",
         license="see WEIGHTS-LICENSE.md",
         about="EfficientNet-Lite0 encoder, 5.7 million parameters, embedded in the package",
     ),

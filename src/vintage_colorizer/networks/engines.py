@@ -2,8 +2,8 @@
 
 A network file is ONNX and obeys one contract, so the code here is the same for all of them: input `luma` [N, 1, H, W]
 and, where the network has them, `vividness` [1] and `hints` [N, 3, H/stride, W/stride]; output `chroma`
-[N, 2, H/stride, W/stride] and, where the network has it, `posterior` [N, bins, H/stride, W/stride]. Its metadata says
-the rest (see NetworkInfo).
+[N, 2, H/stride, W/stride] and, where the network has them, `posterior` [N, bins, H/stride, W/stride] and `features`
+[N, C, H/stride, W/stride]. Its metadata says the rest (see NetworkInfo).
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class NetworkInfo:
     has_vividness: bool
     sha256: str
     has_hints: bool = False
+    has_features: bool = False  # it describes places
     bins: tuple[tuple[float, float], ...] = ()  # Lab a, b of the colors in the posterior; empty if it has none
 
     def working_size(self, height: int, width: int, render_factor: int) -> tuple[int, int]:
@@ -92,6 +93,13 @@ class Engine(Protocol):
         """
         ...
 
+    def features(self, luma: Floats) -> Floats:
+        """What describes each place of luma [N, 1, H, W]: vectors of length 1, [N, C, H/stride, W/stride].
+
+        Raises as `chroma`; OptionError if the network does not describe places.
+        """
+        ...
+
 
 class OnnxEngine:
     """Runs a network with ONNX Runtime; may be called from several threads at once."""
@@ -124,6 +132,7 @@ class OnnxEngine:
         self.threads = threads or os.cpu_count() or 1
         # By its path ONNX Runtime finds the tensors, and maps them into memory instead of copying them.
         self._session = open_session(path, str(path) if tensors else data, _choose_device(device), self.threads)
+        self._how = _only_what_is_asked()
         self.device = _device_of(self._session)
         if device not in ("auto", self.device):
             raise OptionError(f"ONNX Runtime could not start {device}; check its drivers and libraries, or use cpu.")
@@ -145,7 +154,15 @@ class OnnxEngine:
             raise OptionError(f"The network {self.info.name} does not say how likely colors are; use another one.")
         return self._run("posterior", len(self.info.bins), luma, None, hints)
 
-    def _run(self, output: str, planes: int, luma: Floats, vividness: float | None, hints: Floats | None) -> Floats:
+    def features(self, luma: Floats) -> Floats:
+        """What describes each place; see Engine."""
+        if not self.info.has_features:
+            raise OptionError(f"The network {self.info.name} does not describe places; use another one.")
+        return self._run("features", None, luma, None, None)
+
+    def _run(
+        self, output: str, planes: int | None, luma: Floats, vividness: float | None, hints: Floats | None
+    ) -> Floats:
         """One output of the network, N x planes x H/stride x W/stride."""
         inputs = {"luma": luma}
         if self.info.has_vividness:
@@ -157,10 +174,10 @@ class OnnxEngine:
         elif hints is not None:
             raise _no_hints(self.info)
         try:
-            found: Floats = self._session.run([output], inputs)[0]
+            found: Floats = self._session.run([output], inputs, self._how)[0]
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
-        return _sound(found, planes, luma, self.info)
+        return _sound(found, planes or found.shape[1], luma, self.info)
 
 
 class TorchEngine:
@@ -222,6 +239,10 @@ class TorchEngine:
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         """The original's networks paint, and do not say how likely colors are: raises OptionError."""
         raise OptionError(f"The network {self.info.name} does not say how likely colors are; use another one.")
+
+    def features(self, luma: Floats) -> Floats:
+        """They do not describe places either: raises OptionError."""
+        raise OptionError(f"The network {self.info.name} does not describe places; use another one.")
 
     def _run(self, luma: Floats, half: bool) -> Floats:
         import torch
@@ -313,6 +334,15 @@ def open_session(path: Path, network: str | bytes, device: str, threads: int) ->
         raise WeightsError(f"{path} is not a network ONNX Runtime can load: {_first_line(error)}.") from error
 
 
+def _only_what_is_asked() -> Any:
+    """Options of a run that leave out what leads to other outputs."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
+
+
 def _device_of(session: Any) -> str:
     """Where a session really runs: the runtime falls back on the processor without an error."""
     used = session.get_providers()[0]
@@ -335,6 +365,7 @@ def _describe(path: Path, metadata: Mapping[str, str], inputs: set[str], outputs
             has_vividness="vividness" in inputs,
             sha256=sha256,
             has_hints="hints" in inputs,
+            has_features="features" in outputs,
             bins=tuple((float(a), float(b)) for a, b in bins),
         )
     except (KeyError, TypeError, ValueError) as error:

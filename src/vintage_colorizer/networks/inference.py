@@ -29,6 +29,7 @@ from vintage_colorizer.networks.engines import (
     describe_hardware,
     unused_gpu,
 )
+from vintage_colorizer.networks.guides import Described, Guide, compared_size, small_chroma
 from vintage_colorizer.networks.weights import LocalNetwork
 from vintage_colorizer.options import ColorOptions, Look
 
@@ -106,6 +107,19 @@ class Networks:
         cpu = self.engine(options.replace(device="cpu"))
         notes.append("the processor was used, as the GPU has too little memory")
         return Proposal(propose(cpu, pixels, wanted, settings.vividness, hints), wanted, tuple(notes))
+
+    def describe(self, pixels: Pixels, options: ColorOptions) -> Described:
+        """A picture as the embedded network describes its places, whatever network colors it."""
+        engine = self.engine(ColorOptions(device=options.device, threads=options.threads))
+        return Described.of(engine, small_luma(pixels, *compared_size(engine, *pixels.shape[:2])))
+
+    def guide(self, pixels: Pixels, options: ColorOptions, settings: LookSettings, name: str) -> Guide:
+        """What a picture in color teaches; OptionError if it has no color."""
+        described = self.describe(pixels, options)
+        chroma = small_chroma(pixels, *described.features.shape[:2])
+        if color.strength(chroma) < LITTLE_COLOR:
+            raise OptionError(f"The reference {name} has no color to follow; name a picture in color.")
+        return Guide.of(described, chroma, self.propose(pixels, options, settings).chroma)
 
 
 def load_engine(options: ColorOptions) -> Engine:

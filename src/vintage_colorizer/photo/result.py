@@ -148,7 +148,9 @@ def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookS
     for later in ("hints", "repair"):  # results without any are those of versions that had none
         if not shaping[later]:
             del shaping[later]
-    parts = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
+    parts: list[object] = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
+    if options.reference is not None:
+        parts.append(Origin.of_file(Path(options.reference)).identity)
     if options.repair:
         parts += [row.sha256 for row in REPAIRS.values()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

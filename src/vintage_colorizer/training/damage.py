@@ -18,10 +18,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
-VISIBLE = 0.05  # of luma: what is changed by less is not called damaged
+VISIBLE = 0.1  # of luma: what is changed by less is not called damaged
 FINER = 2  # covers are drawn so many times larger
 CLEAN = 0.3  # share of photos without damage
-HARD = 0.5  # share of photos with thin things that belong there
+HARD = 0.8  # share of these with thin things that belong there
 
 
 def damaged(luma: Plane, random: Generator) -> tuple[Plane, Plane]:
@@ -34,13 +34,12 @@ def damaged(luma: Plane, random: Generator) -> tuple[Plane, Plane]:
     Returns:
         The photo as it is found, and where it is damaged, 0 or 1, both H x W.
     """
-    clean = luma
-    if random.random() < HARD:
-        clean = _draw(clean, _pick(random, THINGS), random, strength=(0.3, 1.0))
-    found = clean
+    clean = found = luma
     if random.random() >= CLEAN:
         for _ in range(1 + random.poisson(1.5)):
             found = _draw(found, _pick(random, KINDS), random, strength=(0.4, 1.0))
+    elif random.random() < HARD:
+        clean = found = _draw(luma, _pick(random, THINGS), random, strength=(0.3, 1.0))
     softness = random.uniform(0.0, 0.9)
     clean, found = (_softened(plane, softness) for plane in (clean, found))
     mask = (np.abs(found - clean) > VISIBLE).astype(np.float32)

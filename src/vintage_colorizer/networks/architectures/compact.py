@@ -11,9 +11,10 @@ of the Distortion-Perception Tradeoff in Wasserstein Space", 2021). All is diffe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +139,10 @@ class Compact(nn.Module):
 
     def forward(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         """Logits of the rebalanced posterior over the color bins, given `hints` as in the contract."""
+        return self.look(luma, hints)[0]
+
+    def look(self, luma: Tensor, hints: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and the decoder's maps they come from, coarse to fine."""
         # Depthwise convolutions are slower in bfloat16 than in float32 on CPUs, plain ones faster.
         with torch.autocast(luma.device.type, enabled=torch.is_autocast_enabled() and luma.is_cuda):
             *skips, deepest = self.encoder((2 * luma - 1).expand(-1, 3, -1, -1))
@@ -150,7 +155,19 @@ class Compact(nn.Module):
                 maps = self.attention(maps)
             seen.append(maps)
         logits: Tensor = self.head(maps)
-        return logits if self.palette is None else logits + self.palette(seen)
+        return logits if self.palette is None else logits + self.palette(seen), seen
+
+    def features(self, seen: list[Tensor]) -> Tensor:
+        """What describes each place, [N, C, h, w]: the decoder's last two maps without their means, equally long.
+
+        Of two places, the product of their features is how much they are alike, -1..1.
+        """
+        parts = []
+        for maps, step in zip(seen[-2:], list(self.steps)[-2:], strict=True):
+            centered = maps - _usual(cast(Step, step).refine).view(1, -1, 1, 1)
+            fine = functional.interpolate(centered, size=seen[-1].shape[2:], mode="bilinear", align_corners=False)
+            parts.append(functional.normalize(fine, dim=1) / math.sqrt(2))
+        return torch.cat(parts, dim=1)
 
     def posterior(self, logits: Tensor) -> Tensor:
         """How likely each color bin is [N, bins, h, w], the weights of training taken back."""
@@ -186,13 +203,13 @@ class CompactContract(Contract):
 
     def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> Tensor:
         """Propose chroma for luma at a vividness [1] in 0..1 (0.5 if none is given)."""
-        return self.with_posterior(luma, vividness, hints)[0]
+        return self.complete(luma, vividness, hints)[0]
 
-    def with_posterior(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Chroma, and how likely each color bin is, the weights of training taken back."""
-        logits = self.network.forward(luma, hints)
+    def complete(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, ...]:
+        """Chroma; how likely each color bin is, the weights of training taken back; what describes each place."""
+        logits, seen = self.network.look(luma, hints)
         chroma = self.network.chroma(luma, logits, 0.5 if vividness is None else vividness)
-        return chroma, self.network.posterior(logits)
+        return chroma, self.network.posterior(logits), self.network.features(seen)
 
 
 def build_compact(
@@ -244,3 +261,15 @@ def load_compact(network: Compact, state: Mapping[str, Tensor]) -> None:
 
 def _unit(width: int, side: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(width, width, side, padding=side // 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+
+
+def _usual(refine: nn.Module) -> Tensor:
+    """The mean [C] of maps that end in batch norm and ReLU: that of a normal distribution, cut off below 0.
+
+    Nothing has to be measured: after batch norm, a channel has its bias as mean and its weight as deviation.
+    """
+    norm = [part for part in refine.modules() if isinstance(part, nn.BatchNorm2d)][-1]
+    mean, deviation = norm.bias, norm.weight.abs().clamp(min=1e-6)
+    place = mean / deviation
+    above = (1 + torch.erf(place / math.sqrt(2))) / 2
+    return mean * above + deviation * torch.exp(-place * place / 2) / math.sqrt(2 * math.pi)

@@ -46,8 +46,11 @@ class Contract(nn.Module):
         """Propose chroma for luma."""
         raise NotImplementedError
 
-    def with_posterior(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Chroma as above, and how likely each of `bins` is, [N, bins, H / stride, W / stride]."""
+    def complete(self, luma: Tensor, vividness: Tensor | None, hints: Tensor | None) -> tuple[Tensor, ...]:
+        """Chroma as above; how likely each of `bins` is, [N, bins, H / stride, W / stride]; features of that size.
+
+        The features of a place are a vector of length 1; of two places, their product is how much they are alike.
+        """
         raise NotImplementedError
 
 
@@ -151,22 +154,20 @@ def store_half(model: Any) -> None:
             model.graph.node.insert(0, widen)
 
 
-class _WithPosterior(nn.Module):
+class _Complete(nn.Module):
     """A contract that gives all its outputs at once."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__()
         self.contract = contract
 
-    def forward(
-        self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        return self.contract.with_posterior(luma, vividness, hints)
+    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> tuple[Tensor, ...]:
+        return self.contract.complete(luma, vividness, hints)
 
 
 def _complete(contract: Contract) -> nn.Module:
     """What is exported. A contract without a posterior is not wrapped: its weights keep their names."""
-    return contract if contract.bins is None else _WithPosterior(contract)
+    return contract if contract.bins is None else _Complete(contract)
 
 
 def _example(contract: Contract, batch: int, height: int, width: int) -> dict[str, Tensor]:
@@ -197,7 +198,7 @@ def _trace(contract: Contract) -> Any:
     return torch.onnx.export(
         program,
         input_names=list(inputs),
-        output_names=["chroma", "posterior"][: 1 if contract.bins is None else 2],
+        output_names=["chroma"] if contract.bins is None else ["chroma", "posterior", "features"],
         opset_version=18,
         dynamo=True,
         verbose=False,

@@ -1,0 +1,114 @@
+"""Guides: a picture in color whose colors another one of the same scene, person or series is to follow.
+
+The embedded network describes every place of both pictures by features; where they are alike, what the guide has and
+the network did not give it is added to the other picture too. A guide that shows something else must do no harm: then
+places find each other in disorder, which is measured by going there and back (cycle consistency, as in Dwibedi et
+al., "Temporal Cycle-Consistency Learning", 2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from vintage_colorizer import color
+from vintage_colorizer.color import Floats, Pixels
+from vintage_colorizer.networks.engines import CELL, Engine
+
+FACTOR = 16  # render factor at which pictures are compared
+SHARPNESS = 0.05  # of likeness: two places this much less alike than the best count exp(-1)
+ALIKE = (0.5, 0.8)  # likeness of a place's best match from which it counts, and counts fully
+NEAR = 3  # cells within which a place that was left is found again
+SAME_SCENE = (0.15, 0.35)  # share of places found again from which a guide counts, and counts fully
+
+
+@dataclass(frozen=True)
+class Described:
+    """A picture as the network describes its places: h x w x C, each a vector of length 1."""
+
+    features: Floats
+
+    @classmethod
+    def of(cls, engine: Engine, luma: Floats) -> Described:
+        """Describe luma of a working size, H x W, 0..1; OptionError if the network describes no places."""
+        height, width = luma.shape
+        stride, multiple = engine.info.stride, engine.info.multiple
+        padded = np.pad(luma, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
+        features = engine.features(padded[None, None])[0, :, : height // stride, : width // stride]
+        return cls(np.ascontiguousarray(np.moveaxis(features, 0, -1)))
+
+    @cached_property
+    def places(self) -> Floats:
+        """The features, one place a row."""
+        return self.features.reshape(-1, self.features.shape[-1])
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a picture in color teaches."""
+
+    described: Described
+    missing: Floats  # h x w x 2, as many cells: the chroma it has less what the network gave it
+
+    @classmethod
+    def of(cls, described: Described, chroma: Floats, proposed: Floats) -> Guide:
+        """A guide of its own chroma and of what was proposed for its luma, both h x w x 2 of any size."""
+        height, width = described.features.shape[:2]
+        true, guessed = (cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in (chroma, proposed))
+        return cls(described, np.asarray(true - guessed, np.float32))
+
+    def followed(self, chroma: Floats, described: Described, *, same_scene: bool = False) -> tuple[Floats, float]:
+        """Chroma that follows this guide, and the share of the picture in which it does.
+
+        Args:
+            chroma: h x w x 2, as proposed.
+            described: the same picture.
+            same_scene: whether it is known to show the same; else that is found out.
+        """
+        alike = described.places @ self.described.places.T
+        best = alike.max(axis=1)
+        trust = _ramp(best, *ALIKE)
+        if not same_scene:
+            trust *= _ramp(np.float32(self._found_again(alike, described)), *SAME_SCENE)
+        weights = np.exp((alike - best[:, None]) / SHARPNESS)
+        missing = weights @ self.missing.reshape(-1, 2) / weights.sum(axis=1, keepdims=True)
+        size = described.features.shape[:2]
+        change = (missing * trust[:, None]).reshape(*size, 2).astype(np.float32)
+        enlarged = cv2.resize(change, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(chroma + enlarged, np.float32), float(trust.mean())
+
+    def _found_again(self, alike: Floats, described: Described) -> float:
+        """The share of places whose best match has its own best match near them."""
+        there, back = alike.argmax(axis=1), alike.argmax(axis=0)
+        width = described.features.shape[1]
+        begun, ended = np.arange(len(there)), back[there]
+        away = np.hypot(begun // width - ended // width, begun % width - ended % width)
+        return float((away <= NEAR).mean())
+
+
+def compared_size(engine: Engine, height: int, width: int) -> tuple[int, int]:
+    """The size, (height, width), at which a picture of this shape is compared with others."""
+    info = engine.info
+    longest = CELL * FACTOR
+    scale = longest / max(height, width)
+    return (
+        max(info.multiple, round(height * scale / info.stride) * info.stride),
+        max(info.multiple, round(width * scale / info.stride) * info.stride),
+    )
+
+
+def _ramp(value: Floats | np.float32, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high` on."""
+    return np.asarray(np.clip((value - low) / (high - low), 0, 1), np.float32)
+
+
+def small_chroma(pixels: Pixels, height: int, width: int) -> Floats:
+    """The chroma of a picture shrunk to height x width; all 0 for a grey one."""
+    if pixels.ndim == 2:
+        return np.zeros((height, width, 2), np.float32)
+    small = Image.fromarray(color.eight_bit(pixels)).resize((width, height), Image.Resampling.BOX, reducing_gap=3.0)
+    return color.chroma_of(np.asarray(small))
