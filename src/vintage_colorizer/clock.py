@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 LEAST_SECONDS = 1.0  # of work that an estimate rests on
 
@@ -58,3 +59,17 @@ def _rounded(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def as_seconds(value: Any) -> Any:
+    """A time in seconds, given so or as hours:minutes:seconds."""
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    parts = value.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return value
+    if len(parts) > 3 or any(not 0 <= number < 60 for number in numbers[1:]) or numbers[0] < 0:
+        return value
+    return sum(number * 60**place for place, number in enumerate(reversed(numbers)))

@@ -1,12 +1,14 @@
 """Hints: what somebody knows of the colors in a photo, said as places and colors.
 
 A hint is a place in the upright picture, a color, and where it matters how large the place is and who said so. As text,
-for the command line, HTTP and fingerprints: `X,Y[,RADIUS]=COLOR[ (WHO)]`, such as `0.42,0.63=navy` or
-`0.1,0.9,0.05=none (Aunt May)`. The color's luma does not count: a picture keeps its own.
+for the command line, HTTP and fingerprints: `X,Y[,RADIUS][@TIME]=COLOR[ (WHO)]`, such as `0.42,0.63=navy`,
+`0.1,0.9,0.05=none (Aunt May)` or, in a film, `0.42,0.63@0:12=navy`. The color's luma does not count: a picture keeps
+its own.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from vintage_colorizer import color
+from vintage_colorizer.clock import as_seconds
 from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.spread import spread
@@ -26,7 +29,8 @@ LARGEST_RADIUS = 0.5
 LONGEST_NAME = 200
 SEPARATORS = set(";()")  # that the name of a person cannot hold, for the sake of hints as text
 TEXT = re.compile(
-    r"\s*([^,=]+),([^,=]+)(?:,([^,=]+))?=\s*((?:rgb|rgba|hsl|hsv)\([^)]*\)|[^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL
+    r"\s*([^,=@]+),([^,=@]+)(?:,([^,=@]+))?(?:@([^=]+))?=\s*((?:rgb|rgba|hsl|hsv)\([^)]*\)|[^()]+?)\s*(?:\((.*)\))?\s*",
+    re.DOTALL,
 )
 
 Mask = NDArray[np.bool_]
@@ -42,6 +46,7 @@ class Hint:
         color: `#rrggbb`, a name of CSS, or `none` for what has no color; kept as `#rrggbb` or `none`.
         radius: of the place, in parts of the picture's longer side; 0 for a point.
         by: who said so.
+        time: in a film, in seconds; None in a photo.
 
     Raises:
         OptionError: the place lies outside the picture, the color is not known, or the radius or name is too large.
@@ -52,6 +57,7 @@ class Hint:
     color: str
     radius: float = 0.0
     by: str = ""
+    time: float | None = None
 
     def __post_init__(self) -> None:
         """Check everything, and bring the color into its one form."""
@@ -59,6 +65,8 @@ class Hint:
             raise OptionError(f"The hint at {self.x:g},{self.y:g} lies outside the picture; x and y go from 0 to 1.")
         if not 0 <= self.radius <= LARGEST_RADIUS:
             raise OptionError(f"The hint's radius {self.radius:g} is not between 0 and {LARGEST_RADIUS:g}.")
+        if self.time is not None and not 0 <= self.time < math.inf:
+            raise OptionError(f"The hint's time {self.time:g} is not one of a film.")
         if len(self.by) > LONGEST_NAME or not self.by.isprintable() or SEPARATORS & set(self.by):
             raise OptionError(f"The name beside a hint must be a line of at most {LONGEST_NAME} letters without ; ( ).")
         object.__setattr__(self, "color", _color(self.color))
@@ -75,15 +83,17 @@ class Hint:
             if found is None:
                 raise ValueError
             x, y, radius = (float(number) if number else 0.0 for number in found.groups()[:3])
+            time = None if found[4] is None else float(as_seconds(found[4]))
         except ValueError:
             raise OptionError(f"{text!r} is no hint; say a place and a color, such as 0.42,0.63=navy.") from None
-        return cls(x, y, found[4], radius, (found[5] or "").strip())
+        return cls(x, y, found[5], radius, (found[6] or "").strip(), time)
 
     def __str__(self) -> str:
         """The hint as text."""
         radius = f",{_plain(self.radius)}" if self.radius else ""
         by = f" ({self.by})" if self.by else ""
-        return f"{_plain(self.x)},{_plain(self.y)}{radius}={self.color}{by}"
+        time = "" if self.time is None else f"@{_plain(self.time)}"
+        return f"{_plain(self.x)},{_plain(self.y)}{radius}{time}={self.color}{by}"
 
     @property
     def chroma(self) -> tuple[float, float]:
@@ -107,6 +117,14 @@ def as_hints(given: Iterable[Hint | str] | str) -> tuple[Hint, ...]:
     if len(flat) > MOST:
         raise OptionError(f"There are {len(flat)} hints; a picture takes {MOST} at most.")
     return tuple(one if isinstance(one, Hint) else Hint.parse(one) for one in flat if not isinstance(one, str) or one)
+
+
+def require_times(hints: Sequence[Hint], *, wanted: bool) -> None:
+    """Raise OptionError unless hints have times, as in films, or have none, as in photos."""
+    for hint in hints:
+        if (hint.time is not None) != wanted:
+            why = "says no time; write X,Y@TIME=COLOR" if wanted else "says a time, which a photo has not"
+            raise OptionError(f"The hint {hint} {why}.")
 
 
 def painted(hints: Sequence[Hint], luma: Floats) -> Floats:

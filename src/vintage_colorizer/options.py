@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from vintage_colorizer.clock import as_seconds
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.hints import Hint, as_hints
+from vintage_colorizer.hints import Hint, as_hints, require_times
 
 Look = Literal["artistic", "stable", "video"]
 Network = Literal["compact", "deoldify"]
@@ -51,21 +52,7 @@ def _repairs(values: Any) -> Any:
     return REPAIRS if "all" in given else tuple(sorted(set(given), key=[*REPAIRS, *given].index))
 
 
-def _seconds(value: Any) -> Any:
-    """A time in seconds, given so or as hours:minutes:seconds."""
-    if not isinstance(value, str) or ":" not in value:
-        return value
-    parts = value.strip().split(":")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        return value
-    if len(parts) > 3 or any(not 0 <= number < 60 for number in numbers[1:]) or numbers[0] < 0:
-        return value
-    return sum(number * 60**place for place, number in enumerate(reversed(numbers)))
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(as_seconds)]
 Several = Annotated[tuple[Element, ...], BeforeValidator(_split)]
 
 
@@ -157,6 +144,13 @@ class SavedSettings(BaseOptions):
     strip: bool = Field(False, description="Leave out the source's metadata (EXIF, GPS, XMP).")
 
 
+def _check_times(hints: Sequence[str], *, wanted: bool) -> None:
+    try:
+        require_times(as_hints(hints), wanted=wanted)
+    except OptionError as error:
+        raise PydanticCustomError("hint", "{sentence}", {"sentence": str(error)}) from None
+
+
 class PhotoSettings(ColorSettings, SavedSettings):
     """What a photo needs besides."""
 
@@ -173,6 +167,11 @@ class PhotoSettings(ColorSettings, SavedSettings):
     )
     mark: bool = Field(False, description="Add a small visible mark that says the color is not original.")
 
+    @model_validator(mode="after")
+    def _hints_have_no_times(self) -> PhotoSettings:
+        _check_times(self.hints, wanted=False)
+        return self
+
 
 class RepairSettings(SavedSettings):
     """How a photo is repaired."""
@@ -184,6 +183,12 @@ class RepairSettings(SavedSettings):
 
 class FilmSettings(ColorSettings):
     """What a film needs besides."""
+
+    hints: Annotated[tuple[str, ...], BeforeValidator(_hints)] = Field(
+        (),
+        description="A color you know, at a place and a time: 0.42,0.63@0:12=navy. It holds for that shot; see photos.",
+        examples=[["0.42,0.63@0:12=navy"]],
+    )
 
     codec: Codec | None = Field(
         None, description="Codec of the result: h264 (vp9 for .webm) unless you say so; ffv1 is lossless."
@@ -223,6 +228,11 @@ class FilmSettings(ColorSettings):
         None, gt=0, le=1000, description="Frames a second of numbered frames, such as reel_%04d.dpx.", examples=[18]
     )
     side_by_side: bool = Field(False, description="Show the source beside the color in the whole film.")
+
+    @model_validator(mode="after")
+    def _hints_have_times(self) -> FilmSettings:
+        _check_times(self.hints, wanted=True)
+        return self
 
     @model_validator(mode="after")
     def _has_length(self) -> FilmSettings:
@@ -283,6 +293,13 @@ class RepairOptions(RepairSettings):
 class FilmOptions(FilmSettings, ColorOptions):
     """All there is to say of how a film is colored."""
 
+    keyframes: tuple[str, ...] = Field(
+        (),
+        description="A still of the film in its right colors, which guide its shot: 0:12=still.png. May be repeated.",
+        examples=[["0:12=still.png"]],
+    )
+    recurring: bool = Field(False, description="Let stills guide other shots of the same scene too.")
+
 
 class ColorKeywords(TypedDict, total=False):
     """The fields of `ColorOptions` as keywords, for editors and type checkers."""
@@ -332,12 +349,15 @@ class FilmKeywords(ColorKeywords, total=False):
     stability: float | None
     field_rate: bool
     keep_interlaced: bool
+    hints: Sequence[Hint | str]
     no_resume: bool
     preview: float | None
     start: float | str | None
     stop: float | str | None
     rate: float | None
     side_by_side: bool
+    keyframes: tuple[str, ...]
+    recurring: bool
 
 
 class JobOptions(BaseOptions):

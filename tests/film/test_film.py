@@ -199,9 +199,8 @@ def test_a_segment_is_a_pure_function_of_plan_and_range(colorizer: Colorizer, tm
         color_segment(plan, last, tmp_path / name, colorizer.networks, lambda: None)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     whole = Segment(0, 0, 100)
-    engine = colorizer.engine(options)
-    wanted = [frame for frame, _ in colored_frames(plan, whole, engine)][last.start :]
-    for frame, expected in zip((one for one, _ in colored_frames(plan, last, engine)), wanted, strict=True):
+    wanted = [frame for frame, _ in colored_frames(plan, whole, colorizer.networks)][last.start :]
+    for frame, expected in zip((one for one, _ in colored_frames(plan, last, colorizer.networks)), wanted, strict=True):
         assert frame.index == expected.index
         assert all(np.array_equal(plane, other) for plane, other in zip(frame.chroma, expected.chroma, strict=True))
 

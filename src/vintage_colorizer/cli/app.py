@@ -43,6 +43,7 @@ REPEATED = {  # options that may be given once for each value, and what that is
     "hints": ("--hint", "X,Y=COLOR"),
     "repair": ("--repair", "WHAT"),
     "only": ("--only", "WHAT"),
+    "keyframes": ("--keyframe", "TIME=FILE"),
 }
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 # What all commands have; results go to standard output even when quiet.
@@ -264,6 +265,10 @@ def film(
             "-o", "--out", metavar="PATH", help="File or folder; NAME-color.EXT beside the source by default."
         ),
     ] = None,
+    still: Annotated[
+        str | None,
+        typer.Option("--still", metavar="TIME", help="Only write this frame in color, to correct it for --keyframe."),
+    ] = None,
     quiet: bool,
 ) -> None:
     """Color films; sound, subtitles and times stay as they are. The same command again goes on after a stop."""
@@ -274,6 +279,9 @@ def film(
     console = Console(quiet)
     films = [local(place(path), "a film") for path in paths]
     target = None if out is None else local(place(out), "a film's result")
+    if still is not None:
+        film_command.write_still(films, target, still, options, console)
+        return
     raise typer.Exit(film_command.color_films(films, target, options, job, console))
 
 

@@ -9,13 +9,17 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from vintage_colorizer.archive.batch import Batch
 from vintage_colorizer.archive.films import color_one
 from vintage_colorizer.archive.inputs import Found, Outcome, Wanted
 from vintage_colorizer.cli.console import PLAIN_PROGRESS_SECONDS, Console, Tally, open_report, single_line
 from vintage_colorizer.cli.photo import at_home
 from vintage_colorizer.clock import Clock
-from vintage_colorizer.errors import FAILED, INTERRUPTED
+from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputExistsError
+from vintage_colorizer.files import atomically
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.encoding import require_settings
 from vintage_colorizer.film.plan import with_look
@@ -25,6 +29,8 @@ from vintage_colorizer.film.source import SUFFIXES, looks_like_film
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
 from vintage_colorizer.workers import require_ray
+
+STILL_SECONDS = 1.0  # of film that are looked at for a still
 
 
 def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: JobOptions, console: Console) -> int:
@@ -55,6 +61,24 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
         return INTERRUPTED
     tally.summarize(console, batch.several)
     return FAILED if tally.failed else 0
+
+
+def write_still(paths: list[Path], out: Path | None, time: str, options: FilmOptions, console: Console) -> None:
+    """Write a frame of a film in color, as a PNG to be corrected and given back as a keyframe."""
+    if len(paths) != 1 or paths[0].is_dir():
+        raise OptionError("--still is of one film; name a single film.")
+    options = options.replace(start=time)
+    start = options.start or 0.0
+    source = paths[0]
+    target = out or source.with_name(f"{source.stem}-{start:g}s.png")
+    if target.suffix.lower() != ".png":
+        raise OptionError(f"A still is written as PNG; call it something like {target.stem}.png.")
+    if target.exists():
+        raise OutputExistsError("exists; remove it or choose another name with -o.", target)
+    frames = Colorizer().frames(source, options, stop=start + STILL_SECONDS)
+    with atomically(target) as file:
+        Image.fromarray(next(frames).shown).save(file, "PNG")
+    console.say(f"Wrote {target}. Correct its colors, then: film {source} --keyframe {start:g}={target}")
 
 
 def _one_by_one(

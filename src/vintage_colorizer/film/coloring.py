@@ -20,7 +20,9 @@ from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame,
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.film.reader import FrameReader
+from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
+from vintage_colorizer.film.stills import Guidance
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, propose_batch
 from vintage_colorizer.options import FilmOptions
@@ -38,6 +40,7 @@ class FilmFrame:
     luma: Plane
     chroma: tuple[Plane, Plane]  # Cb, Cr
     encoding: Encoding
+    source: Source
 
     @property
     def picture(self) -> VideoFrame:
@@ -52,13 +55,22 @@ class FilmFrame:
         """As RGB, uint8, H x W x 3, as stored (not turned upright)."""
         return np.asarray(self.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
 
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """As RGB, uint8, H x W x 3, as it is shown: upright, with square pixels."""
+        upright = self.source.orientation.upright(self.rgb)
+        height, width = self.source.display_size
+        if upright.shape[:2] == (height, width):
+            return upright
+        return np.asarray(cv2.resize(upright, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
 
 def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Iterator[FilmFrame]:
     """Color a film and yield its frames in order, without writing anything."""
     options = with_look(options)
     plan = make_plan(source, networks, options, "ffv1")
     whole = Segment(0, plan.first, len(plan.starts))
-    for frame, _ in colored_frames(plan, whole, networks.engine(options)):
+    for frame, _ in colored_frames(plan, whole, networks):
         yield frame
 
 
@@ -78,7 +90,7 @@ def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, 
     writer = SegmentWriter(path, plan.encoding)
     try:
         total = 0.0
-        for frame, strength in colored_frames(plan, segment, networks.engine(plan.options)):
+        for frame, strength in colored_frames(plan, segment, networks):
             planes = (frame.luma, frame.chroma)
             writer.write(*(side_by_side(plan, *planes) if plan.options.shows_both else planes))
             total += strength
@@ -102,12 +114,17 @@ class _Seen:
     opens: bool  # whether it is the first one of its frame
 
 
-def colored_frames(plan: Plan, segment: Segment, engine: Engine) -> Iterator[tuple[FilmFrame, float]]:
+def colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterator[tuple[FilmFrame, float]]:
     """Color a range of frames; each comes with the mean strength of its color.
 
     Decoding, the network, and the filter run ahead of the consumer, each in a thread of its own.
     """
-    moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine)
+    engine = networks.engine(plan.options)
+    guidance = None
+    if plan.stills:
+        describer = networks.describer(plan.options)
+        guidance = Guidance(plan.stills, plan.shots, engine, describer, plan.vividness)
+    moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine, guidance)
     calmed = ahead(calm(ahead(moments, 4), plan.stability), 4)
     finisher = _Finisher(plan)
     for index, of_frame in itertools.groupby(calmed, key=lambda one: one[0].index):
@@ -131,7 +148,7 @@ class _Finisher:
         deep = to_depth(luma, plan.source.coding.depth, encoding.coding.depth)
         made = [(rows, self._planes(deep[rows], plan.source.orientation.stored(chroma))) for rows, chroma in parts]
         chroma = made[0][1] if len(made) == 1 else (_woven(made, 0), _woven(made, 1))
-        return FilmFrame(index, plan.starts[index] * plan.times.base, deep, chroma, encoding)
+        return FilmFrame(index, plan.starts[index] * plan.times.base, deep, chroma, encoding, plan.source)
 
     def _planes(self, luma: Plane, chroma: Floats) -> tuple[Plane, Plane]:
         size = (*luma.shape, *chroma.shape)
@@ -167,7 +184,7 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
             before = small
 
 
-def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Moment[_Seen]]:
+def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None) -> Iterator[Moment[_Seen]]:
     """Ask the network, several frames at a time; a frame equal to the one before takes over its chroma."""
     shots = set(plan.shots)
     chroma = np.zeros((1, 1, 2), np.float32)
@@ -176,7 +193,10 @@ def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine) -> Iterator[Mo
         answers = iter(propose_batch(engine, np.stack(fresh), plan.vividness) if fresh else ())
         for seen in batch:
             if not seen.repeats:
-                chroma = _adjusted(next(answers), seen.small, plan)
+                proposed: Floats = next(answers)
+                if guidance is not None:
+                    proposed = guidance.followed(seen.index, seen.small, proposed)
+                chroma = _adjusted(proposed, seen.small, plan)
             yield Moment(seen, seen.small, chroma, seen.opens and seen.index in shots)
 
 

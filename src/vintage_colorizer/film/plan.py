@@ -17,6 +17,7 @@ from pydantic import Base64Bytes
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.film.encoding import Encoding
 from vintage_colorizer.film.fields import WHOLE, Interlacing
+from vintage_colorizer.film.guiding import stills_of
 from vintage_colorizer.film.numbered import film_identity
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
@@ -24,6 +25,7 @@ from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.scan import Scan, scan
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import REACH
+from vintage_colorizer.film.stills import Keyframe, Still
 from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import (
@@ -103,6 +105,7 @@ class Plan:
     offsets: tuple[int, ...] = (0,)  # to add to the times of all streams, in each part of the file, see `Clock`
     refused: tuple[int, ...] = ()  # streams that were tried and cannot be copied into the result
     interlacing: Interlacing = WHOLE
+    stills: tuple[Still, ...] = ()
 
     @property
     def times(self) -> Times:
@@ -169,7 +172,9 @@ def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str
     """32 hexadecimal digits that change with the source, the network, and any option that shapes the film."""
     shaping = options.model_dump(include=FilmSettings.model_fields.keys() - {"no_resume"})
     shaping = {name: value for name, value in shaping.items() if value or name not in LATER_OPTIONS}
-    parts = [film_identity(path), network, threads_of(options), suffix, shaping]
+    parts: list[object] = [film_identity(path), network, threads_of(options), suffix, shaping]
+    if options.keyframes:
+        parts.append([options.recurring, *(Keyframe.parse(one).identity for one in options.keyframes)])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -198,6 +203,7 @@ def make_plan(
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
         factor = _choose_render_factor(found, engine, settings, threads)
+    stills, guided = stills_of(found, networks, options, settings, factor, threads)
     found, first = _beginning(found, options.start)
     encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
     return Plan(
@@ -217,11 +223,12 @@ def make_plan(
         raw_times=found.raw_times,
         starts=found.starts,
         durations=found.durations,
-        notes=(*found.notes, *encoding.notes(found.source)),
+        notes=(*found.notes, *guided, *encoding.notes(found.source)),
         signatures=found.signatures,
         damaged=found.damaged,
         offsets=found.offsets,
         interlacing=found.interlacing,
+        stills=stills,
     )
 
 

@@ -9,7 +9,7 @@ luma runs from 16 to 235 and chroma from 16 to 240 (times 4 at 10 bit), with ful
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vintage_colorizer.color import BAND_PIXELS, LUMA_WEIGHTS, U_SCALE, V_SCALE, Floats, enlarge_matrix
 
+Sample = TypeVar("Sample", bound=np.generic)
 Plane = NDArray[Any]  # samples as stored: uint8, or uint16 above 8 bit
 
 # Luma weights of red and blue for each matrix, by its number in ITU-T H.273.
@@ -73,12 +74,12 @@ class Orientation:
             return cls(False, a < 0, d < 0)
         return cls(True, c < 0, b < 0)
 
-    def upright(self, picture: Floats) -> Floats:
+    def upright(self, picture: NDArray[Sample]) -> NDArray[Sample]:
         """Turn an array H x W (x C) upright."""
         turned = np.swapaxes(picture, 0, 1) if self.transpose else picture
         return np.ascontiguousarray(turned[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
 
-    def stored(self, picture: Floats) -> Floats:
+    def stored(self, picture: NDArray[Sample]) -> NDArray[Sample]:
         """Undo `upright`."""
         flipped = picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
         return np.ascontiguousarray(np.swapaxes(flipped, 0, 1) if self.transpose else flipped)

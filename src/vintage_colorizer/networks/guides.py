@@ -41,6 +41,13 @@ class Described:
         features = engine.features(padded[None, None])[0, :, : height // stride, : width // stride]
         return cls(np.ascontiguousarray(np.moveaxis(features, 0, -1)))
 
+    def coarse(self) -> Described:
+        """The same half as finely."""
+        height, width = self.features.shape[:2]
+        even = self.features[: height // 2 * 2, : width // 2 * 2]
+        mean = even.reshape(height // 2, 2, width // 2, 2, -1).mean(axis=(1, 3))
+        return Described(mean / np.maximum(1e-6, np.linalg.norm(mean, axis=-1, keepdims=True)))
+
     @cached_property
     def places(self) -> Floats:
         """The features, one place a row."""
@@ -73,7 +80,7 @@ class Guide:
         best = alike.max(axis=1)
         trust = _ramp(best, *ALIKE)
         if not same_scene:
-            trust *= _ramp(np.float32(self._found_again(alike, described)), *SAME_SCENE)
+            trust *= _ramp(np.float32(_found_again(alike, described.features.shape[1])), *SAME_SCENE)
         weights = np.exp((alike - best[:, None]) / SHARPNESS)
         missing = weights @ self.missing.reshape(-1, 2) / weights.sum(axis=1, keepdims=True)
         size = described.features.shape[:2]
@@ -81,13 +88,17 @@ class Guide:
         enlarged = cv2.resize(change, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_LINEAR)
         return np.asarray(chroma + enlarged, np.float32), float(trust.mean())
 
-    def _found_again(self, alike: Floats, described: Described) -> float:
-        """The share of places whose best match has its own best match near them."""
-        there, back = alike.argmax(axis=1), alike.argmax(axis=0)
-        width = described.features.shape[1]
-        begun, ended = np.arange(len(there)), back[there]
-        away = np.hypot(begun // width - ended // width, begun % width - ended % width)
-        return float((away <= NEAR).mean())
+    def found_again(self, described: Described) -> float:
+        """The share of a picture's places that are found again by way of this guide: how sure it shows the same."""
+        return _found_again(described.places @ self.described.places.T, described.features.shape[1])
+
+
+def _found_again(alike: Floats, width: int) -> float:
+    """The share of places, of a picture `width` cells wide, whose best match has its own best match near them."""
+    there, back = alike.argmax(axis=1), alike.argmax(axis=0)
+    begun, ended = np.arange(len(there)), back[there]
+    away = np.hypot(begun // width - ended // width, begun % width - ended % width)
+    return float((away <= NEAR).mean())
 
 
 def compared_size(engine: Engine, height: int, width: int) -> tuple[int, int]:

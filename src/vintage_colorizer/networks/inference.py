@@ -110,8 +110,12 @@ class Networks:
 
     def describe(self, pixels: Pixels, options: ColorOptions) -> Described:
         """A picture as the embedded network describes its places, whatever network colors it."""
-        engine = self.engine(ColorOptions(device=options.device, threads=options.threads))
+        engine = self.describer(options)
         return Described.of(engine, small_luma(pixels, *compared_size(engine, *pixels.shape[:2])))
+
+    def describer(self, options: ColorOptions) -> Engine:
+        """The engine that describes places: that of the embedded network."""
+        return self.engine(ColorOptions(device=options.device, threads=options.threads))
 
     def guide(self, pixels: Pixels, options: ColorOptions, settings: LookSettings, name: str) -> Guide:
         """What a picture in color teaches; OptionError if it has no color."""
