@@ -24,6 +24,7 @@ REFERENCE = Path(__file__).parent / "reference"
 PAGES = ("command-line.md", "options.md")
 TAKEN: dict[str, tuple[type[BaseOptions], ...]] = {
     "photo": (options.PhotoOptions, options.JobOptions),
+    "repair": (options.RepairOptions, options.JobOptions),
     "film": (options.FilmOptions, options.JobOptions),
     "serve": (options.ServeOptions,),
     "evaluate": (options.EvaluateOptions,),

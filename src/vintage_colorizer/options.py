@@ -391,6 +391,7 @@ class EvaluateOptions(BaseOptions):
     extractor: Literal["efficientnet-lite2", "none"] | None = Field(
         None, description="What describes pictures for the distribution distance; by default used if it is installed."
     )
+    repair: bool = Field(False, description="Measure how well damage is repaired, instead of colors.")
     resamples: int = Field(1000, ge=10, le=100_000, description="Resamples of the bootstrap.")
     seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
     engine: EngineName = Field("auto", description="What runs the networks.")

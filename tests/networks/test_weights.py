@@ -26,6 +26,8 @@ pytest.importorskip("torchvision")
 
 SIZE = 48
 
+EMBEDDED = ("compact", "repair-defects", "repair-fade")
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -88,7 +90,7 @@ def test_listing_names_what_is_missing(home: Path) -> None:
     rows = {name: (ready, remark) for name, ready, remark in weights.listing()}
     assert rows["compact"][0] is True
     assert rows["deoldify-video"] == (False, "run 'vintage-colorizer weights fetch video' (874 MB)")
-    assert [(name, sound) for name, sound, _ in weights.verify()] == [("compact", True)]
+    assert [(name, sound) for name, sound, _ in weights.verify()] == [(name, True) for name in EMBEDDED]
 
 
 def test_export_of_the_embedded_network_is_a_copy(home: Path, tmp_path: Path) -> None:
@@ -139,7 +141,9 @@ def test_export_is_one_file_that_gives_the_same_color(store: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_damage_is_found(store: Path) -> None:
-    assert [(name, sound) for name, sound, _ in weights.verify()] == [("compact", True), ("deoldify-artistic", True)]
+    assert [(name, sound) for name, sound, _ in weights.verify()] == [
+        (name, True) for name in (*EMBEDDED, "deoldify-artistic")
+    ]
     tensors = store / "deoldify-artistic.safetensors"
     with open(tensors, "r+b") as file:
         file.seek(-1, 2)

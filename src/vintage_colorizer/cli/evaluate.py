@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
 from rich import box
 from rich.console import Console as RichConsole
 from rich.table import Table
 
 from vintage_colorizer.cli.console import Console
-from vintage_colorizer.datasets import open_source
+from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError
 from vintage_colorizer.evaluate.measures import Measure
 from vintage_colorizer.evaluate.report import formatted, heading, tables, write_report
 from vintage_colorizer.evaluate.run import Evaluation, Rows, evaluate, tasks
+from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.options import EvaluateOptions
 
 
@@ -23,6 +25,8 @@ def run(data: str, options: EvaluateOptions, console: Console) -> int:
         if Path(report).suffix.lower() not in (".json", ".html"):
             raise OptionError(f"The report {report} must end in .json or .html.")
     source = open_source(data)
+    if options.repair:
+        return run_repair(source, options, console)
     todo = tasks(source, options)
     with console.progress(True) as progress:
         progress.total = len(todo)
@@ -38,6 +42,19 @@ def run(data: str, options: EvaluateOptions, console: Console) -> int:
         console.complain(f"Interrupted; these are the figures of {len(evaluation.records)} photos.")
         return INTERRUPTED
     return FAILED if any(one.failed for one in evaluation.left_out) else 0
+
+
+def run_repair(source: Source, options: EvaluateOptions, console: Console) -> int:
+    """Measure repair and print its figures; return the exit code."""
+    from vintage_colorizer.evaluate.repair import MOST_PHOTOS, measure_repair
+
+    with console.progress(True) as progress:
+        progress.total = min(len(source), options.limit or MOST_PHOTOS)
+        networks = RepairNetworks(options.threads)
+        figures = measure_repair(source, networks, options.limit, options.seed, progress.advance)
+    for name, value in figures.items():
+        typer.echo(f"{name}: {value:.4g}")
+    return 0
 
 
 def print_tables(evaluation: Evaluation) -> None:

@@ -16,7 +16,8 @@ from vintage_colorizer.networks.repair import MULTIPLE, RepairNetworks
 Mask: TypeAlias = "NDArray[np.bool_]"
 TILE = 1024  # pixels a side that are marked at a time
 MARGIN = 48  # pixels around them that are looked at too
-SURE = 0.5  # likely enough to be marked
+SURE = 0.9  # how likely some pixel of a mark must be damaged
+LIKELY = 0.4  # how likely all of its pixels must be
 SCALES = (1, 2, 4)  # how many times smaller it is looked at: large scans have wide scratches
 LEAST_SIDE = 400  # pixels of the shorter side at a smaller scale, below which that shows nothing new
 LONG = 3.0  # length over width from which a mark is a scratch
@@ -25,14 +26,23 @@ LONG = 3.0  # length over width from which a mark is a scratch
 def find_damage(pixels: Pixels, networks: RepairNetworks) -> Mask:
     """Where a photo, H x W or H x W x 3, is scratched or dusty, H x W."""
     height, width = pixels.shape[:2]
-    mask = np.zeros((height, width), bool)
+    likely = np.zeros((height, width), np.uint8)  # in levels of 255: a float for each pixel of a large scan is too much
     for scale in SCALES:
         if scale > 1 and min(height, width) < LEAST_SIDE * scale:
             break
         for rows, columns in tiles(height, width, TILE * scale):
-            likely = _likely(pixels, rows, columns, scale, networks)
-            mask[rows, columns] |= likely > SURE
-    return mask
+            seen = np.rint(255 * _likely(pixels, rows, columns, scale, networks)).astype(np.uint8)
+            np.maximum(likely[rows, columns], seen, out=likely[rows, columns])
+    return with_a_sure_pixel(likely > 255 * LIKELY, likely > 255 * SURE)
+
+
+def with_a_sure_pixel(mask: Mask, sure: Mask) -> Mask:
+    """The marks of a mask that have a pixel that is sure: the hysteresis of Canny's edges (1986)."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    kept = np.zeros(count, bool)
+    kept[np.unique(labels[sure])] = True
+    kept[0] = False
+    return kept[labels]
 
 
 def _likely(pixels: Pixels, rows: slice, columns: slice, scale: int, networks: RepairNetworks) -> Floats:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vintage_colorizer.datasets import Source, open_source
 from vintage_colorizer.errors import InputError, OptionError
-from vintage_colorizer.training.damage import DAMAGES
+from vintage_colorizer.repair.damage import DAMAGES
 from vintage_colorizer.training.data import Windows, draw, hold, shuffled, survey
 from vintage_colorizer.training.degrade import EFFECTS, HAND, TASKS, Dice, augment, color
 from vintage_colorizer.training.generators import luma_of

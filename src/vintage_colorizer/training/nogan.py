@@ -29,9 +29,9 @@ from vintage_colorizer.datasets import open_source
 from vintage_colorizer.files import atomically
 from vintage_colorizer.networks.architectures import build_critic
 from vintage_colorizer.networks.architectures.lab import ab_of
+from vintage_colorizer.repair.damage import DAMAGES
 from vintage_colorizer.training import losses
 from vintage_colorizer.training.card import finish
-from vintage_colorizer.training.damage import DAMAGES
 from vintage_colorizer.training.feed import Feed, Order, Pair, make_order
 from vintage_colorizer.training.generators import CompactPainter, build_painter, freeze_statistics, luma_of
 from vintage_colorizer.training.judging import Judge

@@ -185,7 +185,7 @@ class Recipe(Section):
     name: str
     look: str = "stable"
     render_factor: int = Field(16, ge=2, le=64)
-    task: str = "color"  # a name of degrade.TASKS, or of damage.DAMAGES for a network that repairs
+    task: str = "color"  # a name of degrade.TASKS, or of repair.damage.DAMAGES for a network that repairs
     repeats: int = Field(0, ge=0, le=100)  # NoGAN cycles after the first
     adversarial: bool = True  # False stops after pretraining
     weight_decay: float = Field(1e-3, ge=0, le=1)

@@ -41,6 +41,7 @@ export function fill(known, settings) {
     mark: fields.mark.default,
     strip: fields.strip.default,
     hints: [],
+    repair: [],
   };
 }
 
@@ -83,6 +84,7 @@ export function listen(change, current) {
   on("#render_factor", "change", ({ target }) => change({ render_factor: target.value }));
   on("#auto", "change", ({ target }) => change({ render_factor: target.checked ? "auto" : find("#render_factor").value }));
   on("#network", "change", ({ target }) => change(ofNetwork(target.value, current().look)));
+  on("#repair", "change", () => change({ repair: repairs().filter((box) => box.checked).map((box) => box.value) }));
   on("#format", "change", ({ target }) => change({ format: target.value }));
   for (const name of CHECKS) on(`#${name}`, "change", ({ target }) => change({ [name]: target.checked }));
 }
@@ -116,7 +118,11 @@ export function showSettings({ settings, facts, vivid }) {
   showFactor(Number(settings.render_factor) || (facts?.render_factor ?? row?.render_factor ?? 0));
   for (const name of /** @type {const} */ (["network", "format"])) find(`#${name}`).value = settings[name];
   for (const name of CHECKS) find(`#${name}`).checked = settings[name];
+  for (const box of repairs()) box.checked = settings.repair.includes(box.value);
 }
+
+/** @returns {HTMLInputElement[]} */
+const repairs = () => [...find("#repair").querySelectorAll("input")];
 
 /** @param {number} value */
 function showFactor(value) {

@@ -32,7 +32,7 @@ export function start(known, health) {
   const looks = [...new Set(known.looks.map((row) => row.look))];
   for (const look of looks) find("#film-look").append(new Option(capitalized(look), look));
   find("#film-look").value = known.film_look;
-  find("#film-preview-label").textContent = `Only the first ${PREVIEW_SECONDS} seconds, side by side`;
+  find("#film-preview-label").textContent = `Only ${PREVIEW_SECONDS} seconds, side by side`;
   const file = find("#film-file");
   file.addEventListener("change", () => {
     add([...file.files]);
@@ -66,7 +66,8 @@ async function upload(file) {
   find("#jobs").prepend(entry.item);
   addEventListener("beforeunload", warn);
   try {
-    const path = `api/film?${query({ name: file.name, look: find("#film-look").value, preview })}`;
+    const from = find("#film-from").value.trim();
+    const path = `api/film?${query({ name: file.name, look: find("#film-look").value, preview, from })}`;
     const sent = (/** @type {number} */ share) => entry.show(`Sending, ${percent(share, 1)}`, share, 1);
     await send(path, file, { signal: stop.signal, sent });
   } finally {

@@ -8,12 +8,12 @@ import { drawingOn } from "./canvas.js";
 /**
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
  * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
- *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[]}} Chosen
+ *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[]}} Chosen
  * @typedef {{x: number, y: number, color: string}} Said a color that somebody knows; "" as long as it is not said
  */
 
 const THUMB = 176; // pixels
-const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor"]); // what else there is, is merged here
+const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor", "repair"]); // the rest is merged here
 const ADJUSTING = /** @type {const} */ (["saturation", "warmth"]); // around hints this is done by the server
 
 let made = 0;
@@ -26,7 +26,7 @@ export class Item {
   facts = null;
   /** @type {Blob | null} the picture of the preview */
   small = null;
-  /** @type {ImageData | null} the photo as the browser decodes it, until the server has answered */
+  /** @type {ImageData | null} the photo as the browser decodes it, until there is a preview that shows it too */
   source = null;
   /** @type {AbortController | null} */
   waiting = null; // aborts the request under way
@@ -60,7 +60,8 @@ export class Item {
 
   /** What to send to be colored again: a small picture is enough for the network, and quick however large the photo is. */
   get sending() {
-    return this.settings.render_factor === "auto" ? this.file : this.small ?? this.file;
+    const whole = this.settings.render_factor === "auto" || this.settings.repair.length > 0;
+    return whole ? this.file : this.small ?? this.file;
   }
 
   get resultName() {
@@ -76,7 +77,8 @@ export class Item {
     this.settings = { ...before, ...settings };
     const [hints, known] = [said(this.settings.hints), said(before.hints)];
     const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
-    const again = hinted || OF_THE_NETWORK.some((name) => this.settings[name] !== before[name]);
+    const again = hinted || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
+    if (String(this.settings.repair) !== String(before.repair)) this.small = null; // it shows the other repairs
     this.stale ||= again;
     if (!this.stale) this.settings.vividness ??= this.facts?.vividness ?? null; // the look's own, known without asking
     return again || !this.preview;
@@ -92,7 +94,8 @@ export class Item {
     const maps = { ...preview.answer.maps, chroma: [], midtone: "" };
     this.facts = { ...preview.answer, width, height, notes, picture: "", maps };
     this.settings.vividness ??= preview.answer.vividness;
-    this.source = this.error = null;
+    this.error = null;
+    if (!this.settings.repair.length) this.source = null; // else it is what was there before the repair
     this.stale = false;
     this.drawThumb();
   }

@@ -272,12 +272,12 @@ async function load(item) {
  * @param {AbortSignal} signal
  */
 async function propose(item, signal) {
-  if (item === current && !item.preview) {
+  if (item === current && (!item.preview || (item.settings.repair.length && !item.source))) {
     item.source = await decoded(item.file, LONGEST);
     paint();
   }
-  const { look, network, render_factor, saturation, warmth, hints: known } = item.wanted;
-  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known })}`;
+  const { look, network, render_factor, saturation, warmth, hints: known, repair } = item.wanted;
+  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair })}`;
   const { sending } = item;
   const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share) })).json();
   const picture = await pixelsOf(answer.picture);
@@ -314,7 +314,7 @@ function paint() {
 
 function drawCurrent() {
   const { preview, source, colored } = current;
-  const before = preview?.picture ?? source;
+  const before = source ?? preview?.picture;
   const { classList } = find("#view");
   if (classList.contains("plain") && preview) reveal();
   classList.toggle("empty", !before);

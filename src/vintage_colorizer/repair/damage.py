@@ -20,22 +20,23 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 VISIBLE = 0.1  # of luma: what is changed by less is not called damaged
 FINER = 2  # covers are drawn so many times larger
-CLEAN = 0.3  # share of photos without damage
+CLEAN = 0.4  # share of photos without damage
 HARD = 0.8  # share of these with thin things that belong there
 
 
-def damaged(luma: Plane, random: Generator) -> tuple[Plane, Plane]:
+def damaged(luma: Plane, random: Generator, clean_share: float = CLEAN) -> tuple[Plane, Plane]:
     """Damage a photo, or leave it clean.
 
     Args:
         luma: H x W, 0..1.
         random: every number is drawn from it.
+        clean_share: how often a photo is left clean.
 
     Returns:
         The photo as it is found, and where it is damaged, 0 or 1, both H x W.
     """
     clean = found = luma
-    if random.random() >= CLEAN:
+    if random.random() >= clean_share:
         for _ in range(1 + random.poisson(1.5)):
             found = _draw(found, _pick(random, KINDS), random, strength=(0.4, 1.0))
     elif random.random() < HARD:
@@ -251,17 +252,18 @@ THINGS: dict[str, tuple[float, Kind]] = {
 # ---- Fading ------------------------------------------------------------------------------------------------------
 
 
-def faded(luma: Plane, random: Generator) -> tuple[Plane, Plane]:
+def faded(luma: Plane, random: Generator, clean_share: float = CLEAN) -> tuple[Plane, Plane]:
     """Fade a photo, or leave it as it is: tones lose their range and shape, light falls off, a veil lies over a part.
 
     Args:
         luma: H x W, 0..1.
         random: every number is drawn from it.
+        clean_share: how often a photo is left as it is.
 
     Returns:
         The photo as it is found, and as it was, both H x W, 0..1.
     """
-    if random.random() < CLEAN:
+    if random.random() < clean_share:
         return luma, luma
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in luma.shape), indexing="ij")
     found = luma.astype(np.float64) ** np.exp(random.normal(0, 0.2))
