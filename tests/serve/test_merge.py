@@ -20,6 +20,7 @@ from vintage_colorizer.options import PhotoOptions
 from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.serve import page
 from vintage_colorizer.serve.limits import Task
+from vintage_colorizer.serve.proposals import Proposals
 
 SETTINGS = [
     {"vividness": 0.15, "saturation": 1.0, "warmth": 0.0},
@@ -51,7 +52,7 @@ class Merged:
 
     def __init__(self, colorizer: Colorizer, pixels: NDArray[np.uint8], folder: Path, **options: Any) -> None:
         photo = read_photo(pixels)
-        self.answer = page.preview(colorizer, photo, colorizer.options.replace(**options), Task())
+        self.answer = page.preview(Proposals(colorizer), photo, colorizer.options.replace(**options), Task())
         self.picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(self.answer.picture.split(",")[1]))))
         height, width = self.picture.shape[:2]
         rgb = self.picture if self.picture.ndim == 3 else np.repeat(self.picture[..., None], 3, axis=-1)

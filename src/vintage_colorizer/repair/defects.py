@@ -42,7 +42,7 @@ def with_a_sure_pixel(mask: Mask, sure: Mask) -> Mask:
     kept = np.zeros(count, bool)
     kept[np.unique(labels[sure])] = True
     kept[0] = False
-    return kept[labels]
+    return np.asarray(kept[labels], bool)
 
 
 def _likely(pixels: Pixels, rows: slice, columns: slice, scale: int, networks: RepairNetworks) -> Floats:

@@ -19,19 +19,18 @@ from pydantic_core import PydanticCustomError
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
-from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings, RenderFactor, Several
 from vintage_colorizer.photo.formats import SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.serve.limits import Task
+from vintage_colorizer.serve.proposals import Proposals
 from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
 
 PAGE = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PREVIEW_SIDE = 1280  # pixels of the longer side of the picture in the page
 MAP_SIDE = 256  # of the chroma maps, at most: they are as small as the network gave them
-VIVIDNESSES = (0.0, 0.25, 0.5, 0.75, 1.0)  # the page interpolates between these
 MAP_SCALE = 32767  # maps are int16, this is 1.0
 MOST_FACTORS = 9  # on one sheet
 
@@ -90,15 +89,13 @@ class PhotoPreview(BaseModel):
 
 def routes(service: Service) -> APIRouter:
     """The page's own endpoints."""
-    router = photo_router()
+    router, proposals = photo_router(), Proposals(service.colorizer)
 
     @router.post("/preview", openapi_extra=PHOTO_BODY)
     async def make_preview(request: Request, settings: Annotated[PhotoSettings, Query()]) -> PhotoPreview:
         """Color a small version of a photo, as picture and chroma maps that a browser can merge."""
         options = service.photo_options(settings)
-        return await service.with_photo(
-            request, lambda photo, task: preview(service.colorizer, photo, options, task), options
-        )
+        return await service.with_photo(request, lambda photo, task: preview(proposals, photo, options, task), options)
 
     @router.post("/sheet", response_class=Response, responses={200: SHEET}, openapi_extra=PHOTO_BODY)
     async def make_sheet(request: Request, query: Annotated[SheetQuery, Query()]) -> Response:
@@ -129,16 +126,10 @@ def _add_file(app: FastAPI, path: Path) -> None:
     app.get("/" if path.name == "index.html" else f"/{path.name}", include_in_schema=False)(file)
 
 
-def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Task) -> PhotoPreview:
+def preview(proposals: Proposals, photo: Photo, options: PhotoOptions, task: Task) -> PhotoPreview:
     """What the page needs to show a photo and to answer its sliders."""
-    first = colorizer.color(photo, options)
-    settings = options.replace(render_factor=first.render_factor)
-    vividnesses = VIVIDNESSES if first.network.has_vividness else (None,)
-    maps = []
-    for vividness in vividnesses:
-        task.check()
-        result = colorizer.color(photo, settings.replace(vividness=vividness))
-        maps.append(result.final_chroma if settings.hints else result.chroma)
+    first, *others = proposals.of(photo, options, task)
+    maps = [one.final_chroma if options.hints else one.chroma for one in others]
     picture = small_picture(photo.pixels)
     height, width = first.luma.shape
     width, height = fitted(width, height, MAP_SIDE)
@@ -152,13 +143,13 @@ def preview(colorizer: Colorizer, photo: Photo, options: PhotoOptions, task: Tas
         render_factor=first.render_factor,
         vividness=first.settings.vividness,
         saturation=first.settings.saturation,
-        adjusted=bool(settings.hints),
+        adjusted=bool(options.hints),
         notes=list(first.warnings),
         picture="data:image/jpeg;base64," + base64.b64encode(encoded(picture)).decode(),
         maps=Maps(
             width=width,
             height=height,
-            vividness=list(vividnesses),
+            vividness=[one.settings.vividness for one in others],
             chroma=[_packed(color.upsample(one, height, width)) for one in maps],
             midtone=_packed(color.upsample(midtone, height, width)),
             warmth=[color.WARMTH_SHIFT * part for part in color.ORANGE],
