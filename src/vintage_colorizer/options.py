@@ -224,6 +224,9 @@ class FilmSettings(ColorSettings):
         description="Leave out what comes after; of a part, NAME-part is made.",
         examples=["2:00"],
     )
+    separate_scenes: bool = Field(
+        False, description="Color each shot by itself, also where a scene returns that was shown before."
+    )
     rate: float | None = Field(
         None, gt=0, le=1000, description="Frames a second of numbered frames, such as reel_%04d.dpx.", examples=[18]
     )
@@ -354,6 +357,7 @@ class FilmKeywords(ColorKeywords, total=False):
     preview: float | None
     start: float | str | None
     stop: float | str | None
+    separate_scenes: bool
     rate: float | None
     side_by_side: bool
     keyframes: tuple[str, ...]

@@ -46,7 +46,7 @@ def grey_film(path: Path, frames: list[np.ndarray]) -> Path:
 
 def errors(colorizer: Colorizer, source: Path, truth: list[np.ndarray], **settings: Any) -> list[float]:
     """How far each frame's chroma is from the truth's."""
-    shown = colorizer.frames(source, threads=1, **settings)
+    shown = colorizer.frames(source, threads=1, separate_scenes=True, **settings)
     return [
         float(np.sqrt(np.mean((color.chroma_of(frame.shown) - color.chroma_of(right)) ** 2)))
         for frame, right in zip(shown, truth, strict=True)
@@ -152,3 +152,29 @@ def test_hints_have_times_in_films_and_none_in_photos() -> None:
     for text in ("0.5,0.5@=navy", "0.5,0.5@x=navy", "0.5,0.5@-1=navy", "0.5@3,0.5=navy"):
         with pytest.raises(OptionError, match="hint"):
             Hint.parse(text)
+
+
+def test_a_scene_that_returns_gets_its_colors_again(colorizer: Colorizer, tmp_path: Path) -> None:
+    one, other = pans(["astronaut"], 8), pans(["coffee"], 8)
+    darker = [(pixels * 0.85).astype(np.uint8) for pixels in one]
+    source = grey_film(tmp_path / "in.mkv", [*one, *other, *darker])
+
+    def drift(separate: bool) -> float:
+        frames = list(colorizer.frames(source, threads=1, separate_scenes=separate))
+        chroma = [color.chroma_of(frame.shown) for frame in frames]
+        pairs = zip(chroma[:8], chroma[16:], strict=True)
+        away = [np.hypot(*np.moveaxis(first - again, -1, 0)).mean() / color.strength(first) for first, again in pairs]
+        return float(np.mean(away))
+
+    assert drift(separate=False) < 0.75 * drift(separate=True)
+
+
+def test_scenes_that_do_not_return_are_left(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = grey_film(tmp_path / "in.mkv", pans(["astronaut", "coffee", "chelsea", "rocket"], 6))
+    apart, together = (
+        [frame.chroma for frame in colorizer.frames(source, threads=1, separate_scenes=separate)]
+        for separate in (True, False)
+    )
+    assert all(
+        np.array_equal(a, b) for one, two in zip(apart, together, strict=True) for a, b in zip(one, two, strict=True)
+    )

@@ -11,7 +11,7 @@ from skimage import data
 from vintage_colorizer import color
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import InputError, OptionError
-from vintage_colorizer.networks.guides import Described, Guide, compared_size, small_chroma
+from vintage_colorizer.networks.guides import Described, Guide, compared_size, found_again, small_chroma
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -89,7 +89,7 @@ def test_a_guide_of_the_very_picture_gives_its_colors_back() -> None:
     proposed = np.zeros_like(truth)
     guide = Guide.of(described, truth, proposed)
     followed, share = guide.followed(proposed, described)
-    assert share == 1 and guide.found_again(described) == 1
+    assert share == 1 and found_again(described, described) == 1
     np.testing.assert_allclose(followed, truth, atol=1e-3)
 
 

@@ -37,13 +37,9 @@ from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
-LATER_OPTIONS = (
-    "field_rate",
-    "keep_interlaced",
-    "start",
-    "stop",
-    "side_by_side",
-)  # not in fingerprints of earlier versions unless they are chosen
+LATER_OPTIONS = (  # not in fingerprints of earlier versions unless they are chosen
+    *("field_rate", "keep_interlaced", "start", "stop", "side_by_side", "rate", "hints", "separate_scenes"),
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Base64Bytes
@@ -21,12 +20,12 @@ from vintage_colorizer.clock import as_seconds
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.errors import OptionError, UnreadableError
 from vintage_colorizer.files import identity, readable_name
+from vintage_colorizer.film.scenes import SAME_SCENE, described_frame
 from vintage_colorizer.networks.engines import Engine
-from vintage_colorizer.networks.guides import Described, Guide, compared_size, small_chroma
+from vintage_colorizer.networks.guides import Guide, found_again, small_chroma
 from vintage_colorizer.networks.inference import LITTLE_COLOR, propose_batch, small_luma
 
 SHAPE_TOLERANCE = 0.02  # by which a still's sides may be in another proportion than the film's
-SAME_SCENE = 0.2  # share of places found again from which a shot is of the still's scene
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,17 @@ class Still:
     frame: int  # its index in the film
     shots: tuple[int, ...]  # places, in the plan's list, of the shots that it guides
     picture: Base64Bytes  # a PNG of the size at which the network sees the film
+    known: bool = True  # its colors are known to be right; else the network proposed them, and they are to return
 
     @classmethod
-    def of(cls, pixels: Pixels, frame: int, shots: tuple[int, ...], size: tuple[int, int]) -> Still:
+    def of(
+        cls, pixels: Pixels, frame: int, shots: tuple[int, ...], size: tuple[int, int], *, known: bool = True
+    ) -> Still:
         """Keep a picture at `size`, (height, width)."""
         file = io.BytesIO()
         small = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BOX, reducing_gap=3.0)
         small.save(file, "PNG")
-        return cls(frame, shots, file.getvalue())
+        return cls(frame, shots, file.getvalue(), known)
 
     @property
     def pixels(self) -> Pixels:
@@ -124,26 +126,23 @@ class Guidance:
         guides = [(still, guide) for still, guide in self._guides if shot in still.shots]
         if not guides:
             return chroma
-        described = self.describe(luma)
+        described = described_frame(self._describer, luma)
         # Of several stills, each counts the more the nearer it is in time: exactly its own at its own frame.
         weights = np.array([1 / (abs(index - still.frame) + 0.01) for still, _ in guides])
         results = [guide.followed(chroma, described, same_scene=True)[0] for _, guide in guides]
         return np.asarray(np.average(results, axis=0, weights=weights), np.float32)
 
-    def describe(self, luma: Floats) -> Described:
-        """Describe the places of a frame, half as finely as a photo's: many frames are to be compared."""
-        height, width = compared_size(self._describer, *luma.shape)
-        if luma.shape != (height, width):
-            luma = np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        return Described.of(self._describer, luma).coarse()
-
     def shows(self, luma: Floats) -> list[int]:
         """The places of the stills, in their list, whose scene a frame shows."""
-        described = self.describe(luma)
-        return [place for place, (_, guide) in enumerate(self._guides) if guide.found_again(described) >= SAME_SCENE]
+        described = described_frame(self._describer, luma)
+        return [
+            place
+            for place, (_, guide) in enumerate(self._guides)
+            if found_again(described, guide.described) >= SAME_SCENE
+        ]
 
     def _guide(self, still: Still, engine: Engine, vividness: float | None) -> Guide:
         luma = small_luma(still.pixels, *still.pixels.shape[:2])
-        described = self.describe(luma)
+        described = described_frame(self._describer, luma)
         chroma = small_chroma(still.pixels, *described.features.shape[:2])
-        return Guide.of(described, chroma, propose_batch(engine, luma[None], vividness)[0])
+        return Guide.of(described, chroma, propose_batch(engine, luma[None], vividness)[0] if still.known else None)

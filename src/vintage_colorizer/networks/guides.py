@@ -20,7 +20,10 @@ from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.networks.engines import CELL, Engine
 
 FACTOR = 16  # render factor at which pictures are compared
-SHARPNESS = 0.05  # of likeness: two places this much less alike than the best count exp(-1)
+SHARPNESS = 0.02  # of likeness: places this much less alike than the best count exp(-1)
+DISTANCE = (
+    5.0  # in one scene: likeness a place loses at a distance of the whole width, squared, from where it should be
+)
 ALIKE = (0.5, 0.8)  # likeness of a place's best match from which it counts, and counts fully
 NEAR = 3  # cells within which a place that was left is found again
 SAME_SCENE = (0.15, 0.35)  # share of places found again from which a guide counts, and counts fully
@@ -56,17 +59,20 @@ class Described:
 
 @dataclass(frozen=True)
 class Guide:
-    """What a picture in color teaches."""
+    """What a picture in color teaches: `chroma`, h x w x 2, and `proposed`, what the network gives it, of one size.
+
+    Without `proposed` the other picture takes the guide's chroma as it is, and not only what the network missed.
+    """
 
     described: Described
-    missing: Floats  # h x w x 2, as many cells: the chroma it has less what the network gave it
+    chroma: Floats
+    proposed: Floats | None = None
 
     @classmethod
-    def of(cls, described: Described, chroma: Floats, proposed: Floats) -> Guide:
-        """A guide of its own chroma and of what was proposed for its luma, both h x w x 2 of any size."""
-        height, width = described.features.shape[:2]
-        true, guessed = (cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in (chroma, proposed))
-        return cls(described, np.asarray(true - guessed, np.float32))
+    def of(cls, described: Described, chroma: Floats, proposed: Floats | None = None) -> Guide:
+        """A guide of its own chroma, and of what was proposed for its luma, both h x w x 2 of any size."""
+        size = described.features.shape[:2]
+        return cls(described, _shrunk(chroma, size), None if proposed is None else _shrunk(proposed, size))
 
     def followed(self, chroma: Floats, described: Described, *, same_scene: bool = False) -> tuple[Floats, float]:
         """Chroma that follows this guide, and the share of the picture in which it does.
@@ -79,18 +85,45 @@ class Guide:
         alike = described.places @ self.described.places.T
         best = alike.max(axis=1)
         trust = _ramp(best, *ALIKE)
-        if not same_scene:
-            trust *= _ramp(np.float32(_found_again(alike, described.features.shape[1])), *SAME_SCENE)
-        weights = np.exp((alike - best[:, None]) / SHARPNESS)
-        missing = weights @ self.missing.reshape(-1, 2) / weights.sum(axis=1, keepdims=True)
         size = described.features.shape[:2]
+        if not same_scene:
+            trust *= _ramp(np.float32(_found_again(alike, size[1])), *SAME_SCENE)
+        else:
+            alike -= DISTANCE * self._distances(alike, size)
+        weights = np.exp((alike - alike.max(axis=1, keepdims=True)) / SHARPNESS)
+        weights /= weights.sum(axis=1, keepdims=True)
+        if self.proposed is None:
+            missing = weights @ self.chroma.reshape(-1, 2) - _shrunk(chroma, size).reshape(-1, 2)
+        else:
+            missing = weights @ (self.chroma - self.proposed).reshape(-1, 2)
         change = (missing * trust[:, None]).reshape(*size, 2).astype(np.float32)
         enlarged = cv2.resize(change, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_LINEAR)
         return np.asarray(chroma + enlarged, np.float32), float(trust.mean())
 
-    def found_again(self, described: Described) -> float:
-        """The share of a picture's places that are found again by way of this guide: how sure it shows the same."""
-        return _found_again(described.places @ self.described.places.T, described.features.shape[1])
+    def _distances(self, alike: Floats, size: tuple[int, int]) -> Floats:
+        """How far, in widths and squared, each place of the guide is from where one of the other picture should be.
+
+        That is where it is itself, moved as most of the picture has moved: by the median of all best matches.
+        """
+        ours, theirs = _grid(*size), _grid(*self.described.features.shape[:2])
+        moved = ours + np.median(theirs[alike.argmax(axis=1)] - ours, axis=0)
+        away = moved[:, None] - theirs[None]
+        return np.asarray((away**2).sum(axis=-1) / size[1] ** 2, np.float32)
+
+
+def _grid(height: int, width: int) -> Floats:
+    """Row and column of each place."""
+    rows, columns = np.divmod(np.arange(height * width), width)
+    return np.stack([rows, columns], axis=-1).astype(np.float32)
+
+
+def found_again(one: Described, other: Described) -> float:
+    """The share of a picture's places that are found again by way of another: how sure both show the same."""
+    return _found_again(one.places @ other.places.T, one.features.shape[1])
+
+
+def _shrunk(chroma: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(chroma, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _found_again(alike: Floats, width: int) -> float:
