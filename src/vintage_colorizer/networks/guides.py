@@ -20,7 +20,7 @@ from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.networks.engines import CELL, Engine
 
 FACTOR = 16  # render factor at which pictures are compared
-SHARPNESS = 0.02  # of likeness: places this much less alike than the best count exp(-1)
+SHARPNESS = 0.05  # of likeness: places this much less alike than the best count exp(-1)
 DISTANCE = (
     5.0  # in one scene: likeness a place loses at a distance of the whole width, squared, from where it should be
 )

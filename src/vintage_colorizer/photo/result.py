@@ -20,8 +20,8 @@ from vintage_colorizer.networks.catalog import REPAIRS, LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
 from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings
-from vintage_colorizer.photo.formats import output_format
 from vintage_colorizer.photo.picture import Origin, Photo
+from vintage_colorizer.photo.saving import Saved
 from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.photo.xmp import Disclosure
 
@@ -29,7 +29,7 @@ ONE_HUE = 0.995  # share of all chroma within 15 degrees of one hue; 1 in 70 tru
 
 
 @dataclass(frozen=True)
-class ColorizedPhoto:
+class ColorizedPhoto(Saved):
     """A photo and the chroma proposed for it; pixels are made when asked for.
 
     `adjust` is instant: the network's answer is kept as it came.
@@ -95,31 +95,13 @@ class ColorizedPhoto:
         options = self.options.replace(**{name: value for name, value in given.items() if value is not None})
         return dataclasses.replace(self, options=options)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, atomically; the format is the one asked for in the options, else the name's.
+    @property
+    def wanted_format(self) -> str | None:
+        """The format asked for in the options, if any is."""
+        return self.options.format
 
-        Raises:
-            OutputExistsError: `path` is the source itself.
-            OptionError: the format is not known, or neither the name nor the options say one.
-            OutputError: the format cannot hold the picture, or it cannot be written.
-        """
-        target = Path(path)
-        self.origin.protect(target)
-        self.write(target, self.options.format or target.suffix)
-        return target
-
-    def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
-        """Write the picture to a path or an open binary file.
-
-        Args:
-            target: where to.
-            format: its name or a suffix, such as png or .png; the source's where that can hold it by default.
-
-        Raises:
-            OptionError: the format is not known.
-            OutputError: the format cannot hold the picture, or it cannot be written.
-        """
-        format = output_format(self.photo.format, self.photo.depth, self.photo.alpha is not None, format)
+    def encode(self, target: Path | BinaryIO, format: str) -> None:
+        """Write the picture in a format that holds it; see `write`."""
         pixels = self.pixels
         if self.options.mark:
             from vintage_colorizer.photo.writing import add_mark

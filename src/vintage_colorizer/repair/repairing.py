@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,8 +21,8 @@ from vintage_colorizer.color import Pixels
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.options import Repair, RepairOptions
-from vintage_colorizer.photo.formats import output_format
 from vintage_colorizer.photo.picture import REPAIRED, Origin, Photo
+from vintage_colorizer.photo.saving import Saved
 from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.repair.defects import Mask, find_damage, sorted_marks
@@ -34,7 +33,7 @@ GROWN = 3  # side of the square by which marks are grown: damage has soft edges
 
 
 @dataclass(frozen=True)
-class RepairedPhoto:
+class RepairedPhoto(Saved):
     """A photo, and the same repaired.
 
     mask: H x W, True where pixels were filled. found: the repairs that were made, in words.
@@ -66,30 +65,22 @@ class RepairedPhoto:
         """What identifies this result: source, networks and the options that shape it."""
         return fingerprint(self.origin.identity, self.options)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, atomically; the format is the one asked for in the options, else the name's.
+    @property
+    def wanted_format(self) -> str | None:
+        """The format asked for in the options, if any is."""
+        return self.options.format
 
-        Raises:
-            OutputExistsError: `path` is the source itself.
-            OptionError: the format is not known, or neither the name nor the options say one.
-            OutputError: the format cannot hold the picture, or it cannot be written.
-        """
-        target = Path(path)
-        self.origin.protect(target)
-        self.write(target, self.options.format or target.suffix)
-        return target
-
-    def write(self, target: Path | BinaryIO, format: str | None = None) -> None:
-        """Write the picture to a path or an open binary file; `format` and errors as in `ColorizedPhoto.write`."""
-        photo = self.photo
+    def encode(self, target: Path | BinaryIO, format: str) -> None:
+        """Write the picture in a format that holds it; see `write`."""
+        pixels = self.pixels
         write_photo(
             target,
-            photo.pixels if photo.pixels.ndim == 3 else np.stack([photo.pixels] * 3, axis=-1),
-            photo,
-            format=output_format(photo.format, photo.depth, photo.alpha is not None, format),
+            pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1),
+            self.photo,
+            format=format,
             quality=self.options.quality,
             strip=self.options.strip,
-            disclosure=Disclosure(self.fingerprint, repaired=photo.repaired),
+            disclosure=Disclosure(self.fingerprint, repaired=self.photo.repaired),
         )
 
 
