@@ -436,3 +436,29 @@ def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and f"cannot listen at 127.0.0.1, port {server.port}" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+# --- Repair ---------------------------------------------------------------------------------------------
+
+
+def scratched() -> bytes:
+    pixels = np.full((200, 240), 90, np.uint8)
+    pixels[:, 118:121] = 240
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_photo_comes_back_repaired(server: Running) -> None:
+    answer = server.ask("/api/repair?only=scratches", scratched())
+    repaired = picture(answer)
+    assert repaired.shape == (200, 240, 3)
+    assert answer.headers["x-repaired"] == "scratches" and 'filename="repaired.png"' in str(answer.headers)
+    mask = picture(server.ask("/api/repair?only=scratches&mask=true", scratched()))
+    assert mask[:, 118:121].mean() > 128 and not mask[:, :100].any()
+    assert np.array_equal(
+        repaired[mask == 0], np.repeat(np.array([90], np.uint8), 3)[None].repeat((mask == 0).sum(), 0)
+    )
+    colored = picture(server.ask("/api/photo?repair=scratches", scratched()))
+    assert np.abs(color.luma(colored)[:, 119] * 255 - 90).mean() < 20
+    refused(server.ask("/api/repair?only=tears", scratched()), 422, "only cannot be")
