@@ -289,6 +289,9 @@ class PhotoOptions(PhotoSettings, ColorOptions):
 class RepairOptions(RepairSettings):
     """All there is to say of how a photo is repaired."""
 
+    marks: str | None = Field(
+        None, min_length=1, description="Fill what is white in this picture, a corrected mask, not what is found."
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="Processor threads to use; all by default.")
     max_megapixels: float = Field(MAX_MEGAPIXELS, gt=0, le=10_000, description="Refuse larger pictures.")
 
@@ -339,6 +342,7 @@ class RepairKeywords(TypedDict, total=False):
     format: PhotoFormat | None
     quality: int | None
     strip: bool
+    marks: str | None
     threads: int | None
     max_megapixels: float
 

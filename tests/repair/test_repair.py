@@ -244,6 +244,18 @@ def test_photos_are_repaired_before_they_are_colored(colorizer: Colorizer) -> No
     assert result.fingerprint != colorizer.photo(found).fingerprint
 
 
+def test_marks_of_somebody_are_filled_and_no_others(colorizer: Colorizer, tmp_path: Path) -> None:
+    found, where = scratched(grey())
+    mine = where.copy()
+    mine[:, 250:] = False
+    Image.fromarray((mine * 255).astype(np.uint8)).save(tmp_path / "marks.png")
+    result = colorizer.repair(found, marks=str(tmp_path / "marks.png"), only="scratches,dust")
+    assert np.array_equal(result.mask, mine)
+    assert np.array_equal(result.pixels[~mine], found[~mine])
+    with pytest.raises(OptionError, match="another size"):
+        colorizer.repair(found[:100], marks=str(tmp_path / "marks.png"))
+
+
 @pytest.mark.parametrize(
     ("given", "repairs"),
     [("all", REPAIRS), ("dust,fade", ("fade", "dust")), (["dust", "dust"], ("dust",)), ((), ())],

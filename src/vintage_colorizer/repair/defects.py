@@ -16,7 +16,7 @@ from vintage_colorizer.networks.repair import MULTIPLE, RepairNetworks
 Mask: TypeAlias = "NDArray[np.bool_]"
 TILE = 1024  # pixels a side that are marked at a time
 MARGIN = 48  # pixels around them that are looked at too
-SURE = 0.9  # how likely some pixel of a mark must be damaged
+SURE = 0.95  # how likely some pixel of a mark must be damaged
 LIKELY = 0.4  # how likely all of its pixels must be
 SCALES = (1, 2, 4)  # how many times smaller it is looked at: large scans have wide scratches
 LEAST_SIDE = 400  # pixels of the shorter side at a smaller scale, below which that shows nothing new

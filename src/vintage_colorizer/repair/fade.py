@@ -27,15 +27,14 @@ class Fading:
     field: Floats  # 1, x, y, x*x, x*y, y*y of the logarithm of the gain before the curve, x and y in -1..1
 
     @classmethod
-    def of(cls, luma: Floats, networks: RepairNetworks) -> Fading:
-        """Look at luma, H x W, 0..1."""
-        thumb = np.clip(cv2.resize(luma, (THUMB, THUMB), interpolation=cv2.INTER_AREA), 0, 1).astype(np.float32)
-        curve, field = networks.fade(thumb)
+    def of(cls, pixels: Pixels, networks: RepairNetworks) -> Fading:
+        """Look at a photo, H x W or H x W x 3."""
+        curve, field = networks.fade(thumbnail(pixels))
         return cls(np.maximum.accumulate(np.clip(curve, 0, 1)), field)
 
-    def is_slight(self, luma: Floats) -> bool:
-        """Whether luma, H x W, would change so little that it had better be left as it is."""
-        small = cv2.resize(luma, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def is_slight(self, pixels: Pixels) -> bool:
+        """Whether a photo would change so little that it had better be left as it is."""
+        small = thumbnail(pixels)
         return float(np.abs(self.apply(small) - small).mean()) < SLIGHT
 
     def apply(self, pixels: Pixels) -> Pixels:
@@ -57,6 +56,12 @@ class Fading:
         x = ((np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1)[None, :]
         one, by_x, by_y, xx, xy, yy = (np.float32(term) for term in self.field)
         return np.clip(np.exp(one + by_x * x + by_y * y + xx * x * x + xy * x * y + yy * y * y), 1 / ROOM, ROOM)
+
+
+def thumbnail(pixels: Pixels) -> Floats:
+    """Luma of a photo, THUMB x THUMB, 0..1; fading does not depend on the photo's shape."""
+    small = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    return np.clip(color.luma(small), 0, 1)
 
 
 def smooth(knots: Floats, count: int) -> Floats:

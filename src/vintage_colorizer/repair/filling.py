@@ -27,8 +27,10 @@ def fillable(mask: Mask) -> Mask:
     wide = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     if not wide.any():
         return mask
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    return mask & ~np.isin(labels, np.unique(labels[wide > 0]))
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    too_wide = np.zeros(count, bool)
+    too_wide[np.unique(labels[wide > 0])] = True
+    return np.asarray(mask & ~too_wide[labels], bool)
 
 
 def fill(pixels: Pixels, mask: Mask) -> Pixels:

@@ -18,16 +18,19 @@ import numpy as np
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Pixels
+from vintage_colorizer.errors import OptionError
+from vintage_colorizer.files import readable_name
 from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.options import Repair, RepairOptions
 from vintage_colorizer.photo.picture import REPAIRED, Origin, Photo
+from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.photo.saving import Saved
 from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.repair.defects import Mask, find_damage, sorted_marks
 from vintage_colorizer.repair.fade import Fading
-from vintage_colorizer.repair.filling import fill, fillable
+from vintage_colorizer.repair.filling import WIDEST, fill, fillable
 
 GROWN = 3  # side of the square by which marks are grown: damage has soft edges
 
@@ -84,31 +87,27 @@ class RepairedPhoto(Saved):
         )
 
 
-def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions, mask: Mask | None = None) -> RepairedPhoto:
+def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions) -> RepairedPhoto:
     """Repair a photo that was read before.
 
-    Args:
-        photo: the photo.
-        networks: that find damage.
-        options: which repairs.
-        mask: where it is damaged, H x W; found by the network if not given.
-
     Raises:
+        InputError: the marks of the options cannot be read.
+        OptionError: they are of another size than the photo.
         WeightsError: a network's file is damaged.
         EngineError: a network failed.
     """
     pixels, notes, found = photo.pixels, list(photo.notes), list[Repair]()
     filled = np.zeros(pixels.shape[:2], bool)
-    if mask is not None or {"scratches", "dust"} & set(options.only):
-        filled, left = _marks(photo, networks, options.only) if mask is None else (mask, False)
+    if {"scratches", "dust"} & set(options.only):
+        marked = _found(photo, networks, options.only) if options.marks is None else _given(photo, options)
+        filled = fillable(marked)
         found += _kinds(filled, options.only)
         pixels = fill(pixels, filled) if filled.any() else pixels
-        if left:
-            notes.append("a tear wider than 16 pixels was left as it is")
+        if (marked & ~filled).any():
+            notes.append(f"a tear wider than {WIDEST} pixels was left as it is")
     if "fade" in options.only:
-        luma = color.luma(pixels)
-        fading = Fading.of(luma, networks)
-        if not fading.is_slight(luma):
+        fading = Fading.of(pixels, networks)
+        if not fading.is_slight(pixels):
             pixels = fading.apply(pixels)
             found.insert(0, "fade")
     notes.append(f"repaired: {', '.join(found)}" if found else "nothing to repair was found")
@@ -116,14 +115,24 @@ def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions, mask:
     return RepairedPhoto(photo, repaired, filled, tuple(found), options)
 
 
-def _marks(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> tuple[Mask, bool]:
-    """The marks to fill, and whether some are too wide to be."""
-    marked = find_damage(photo.pixels, networks)
-    scratches, dust = sorted_marks(marked)
-    wanted = (scratches if "scratches" in repairs else False) | (dust if "dust" in repairs else np.zeros_like(dust))
-    grown = cv2.dilate(np.asarray(wanted, np.uint8), np.ones((GROWN, GROWN), np.uint8)).astype(bool)
-    narrow = fillable(grown)
-    return narrow, bool((grown & ~narrow).any())
+def _found(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> Mask:
+    """The damage of the wanted kinds that a network finds."""
+    scratches, dust = sorted_marks(find_damage(photo.pixels, networks))
+    wanted = np.zeros_like(dust)
+    for kind, marks in (("scratches", scratches), ("dust", dust)):
+        if kind in repairs:
+            wanted |= marks
+    return np.asarray(cv2.dilate(wanted.astype(np.uint8), np.ones((GROWN, GROWN), np.uint8)), bool)
+
+
+def _given(photo: Photo, options: RepairOptions) -> Mask:
+    """The damage that somebody has marked."""
+    path = Path(options.marks or "")
+    marks = read_photo(path, max_megapixels=options.max_megapixels).pixels
+    if marks.shape[:2] != photo.pixels.shape[:2]:
+        size = " x ".join(str(side) for side in photo.pixels.shape[1::-1])
+        raise OptionError(f"The marks {readable_name(path)} are of another size than the photo, {size}; keep its size.")
+    return np.asarray(color.luma(marks) > 0.5)
 
 
 def _kinds(mask: Mask, repairs: Sequence[Repair]) -> list[Repair]:
@@ -137,5 +146,6 @@ def fingerprint(identity: str, options: RepairOptions) -> str:
     """What identifies a repaired photo: its source, the networks and the options that shape it."""
     shaping = options.model_dump(include={"only", "format", "quality", "strip"})
     networks = [row.sha256 for row in catalog.REPAIRS.values()]
-    digest = hashlib.sha256(json.dumps([identity, networks, shaping], sort_keys=True).encode()).hexdigest()
+    marks = None if options.marks is None else Origin.of_file(Path(options.marks)).identity
+    digest = hashlib.sha256(json.dumps([identity, networks, shaping, marks], sort_keys=True).encode()).hexdigest()
     return REPAIRED + digest[:32]
