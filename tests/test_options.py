@@ -91,6 +91,7 @@ def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[
     fields = {name: kind for name, kind in get_type_hints(group).items() if name in group.model_fields}
     if "hints" in fields:
         fields["hints"] = Sequence[Hint | str]  # kept as text
+    if "repair" in fields:
         fields["repair"] = Sequence[Repair] | str
     if "start" in fields:
         fields["start"] = fields["stop"] = float | str | None  # a clock as text
@@ -101,8 +102,9 @@ def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[
 def test_what_a_visitor_may_set_is_all_but_the_machine() -> None:
     machine = {"weights", "engine", "device", "threads"}
     assert MachineOptions.model_fields.keys() == machine
-    assert PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys() == machine | {"max_megapixels"}
-    assert FilmOptions.model_fields.keys() - FilmSettings.model_fields.keys() == machine
+    owners = machine | {"max_megapixels", "reference"}
+    assert PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys() == owners
+    assert FilmOptions.model_fields.keys() - FilmSettings.model_fields.keys() == machine | {"keyframes", "recurring"}
     with pytest.raises(OptionError, match="weights is for the owner of the machine to choose"):
         PhotoSettings.of(weights="x.onnx")
 

@@ -448,7 +448,7 @@ def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
     if problem["type"] in ("hint", "part"):
         return str(problem["msg"])
     if problem["type"] == "extra_forbidden":
-        if name in PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys():
+        if name in _for_the_owner():
             return f"{shown} is for the owner of the machine to choose; leave it out."
         known = sorted(field.alias or one for one, field in group.model_fields.items())
         return f"There is no option {name!r}; there are: {', '.join(known)}."
@@ -456,6 +456,12 @@ def _sentence(group: type[BaseOptions], error: ValidationError) -> str:
         return f"{shown} is missing; give it."
     expected = "; or ".join(dict.fromkeys(_expectation(one) for one in error.errors() if one["loc"][:1] == (name,)))
     return f"{shown} cannot be {problem['input']!r}: {expected}."
+
+
+def _for_the_owner() -> set[str]:
+    """The options that a visitor of a server may not choose."""
+    pairs = ((PhotoOptions, PhotoSettings), (FilmOptions, FilmSettings), (RepairOptions, RepairSettings))
+    return {name for all_of_them, settings in pairs for name in all_of_them.model_fields.keys() - settings.model_fields}
 
 
 def _expectation(problem: Any) -> str:
