@@ -527,6 +527,25 @@ def test_a_form_on_another_page_is_refused(browser: Any, server: Running, kind: 
     until(lambda: "another site's page" in one(browser, "body").text)
 
 
+def test_damage_is_repaired_on_request_and_shown_before_and_after(page: Any, folder: Path, tmp_path: Path) -> None:
+    pixels = np.full((200, 240), 90, np.uint8)
+    pixels[:, 118:121] = 240
+    Image.fromarray(pixels).save(tmp_path / "scratched.png")
+    choose(page, tmp_path / "scratched.png")
+    assert canvas(page)[100, 119].mean() > 200
+    press(page, "#repair [value=scratches]")
+    settled(page)
+    until(lambda: "repaired: scratches" in one(page, "#notes").text)
+    assert canvas(page)[100, 119].mean() < 130
+    assert canvas(page, "#before")[100, 119].mean() > 200
+    press(page, "#save")
+    with Image.open(downloaded(folder, "scratched-color.png")) as saved:
+        assert np.asarray(saved)[100, 119].mean() < 130
+    press(page, "#undo")
+    settled(page)
+    until(lambda: canvas(page)[100, 119].mean() > 200)
+
+
 # --- Films ----------------------------------------------------------------------------------------------
 
 
