@@ -33,7 +33,9 @@ LOOKS: dict[Look, str] = {
     "stable": "few mistakes: portraits and landscapes",
     "video": "calm, made for films",
 }
+FilmRepair = Literal["dust", "flicker"]
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
+FILM_REPAIRS: tuple[FilmRepair, ...] = get_args(FilmRepair)
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
 
 Options = TypeVar("Options", bound="BaseOptions")
@@ -46,10 +48,14 @@ def _split(values: Any) -> Any:
     return tuple(part for one in given for part in (one.split(",") if isinstance(one, str) else (one,)))
 
 
-def _repairs(values: Any) -> Any:
-    """Repairs given as `_split` takes them, or all of them as `all`, each once and in their order."""
-    given = _split(values)
-    return REPAIRS if "all" in given else tuple(sorted(set(given), key=[*REPAIRS, *given].index))
+def _of(known: Sequence[str]) -> BeforeValidator:
+    """Values of a few that are known, given as `_split` takes them, or all of them as `all`; each once, in order."""
+
+    def chosen(values: Any) -> Any:
+        given = _split(values)
+        return tuple(known) if "all" in given else tuple(sorted(set(given), key=[*known, *given].index))
+
+    return BeforeValidator(chosen)
 
 
 Seconds = Annotated[float, BeforeValidator(as_seconds)]
@@ -127,7 +133,8 @@ def _hints(values: Any) -> tuple[str, ...]:
         raise PydanticCustomError("hint", "{sentence}", {"sentence": str(error)}) from None
 
 
-Repairs = Annotated[tuple[Repair, ...], BeforeValidator(_repairs)]
+Repairs = Annotated[tuple[Repair, ...], _of(REPAIRS)]
+FilmRepairs = Annotated[tuple[FilmRepair, ...], _of(FILM_REPAIRS)]
 
 
 class SavedSettings(BaseOptions):
@@ -199,6 +206,11 @@ class FilmSettings(ColorSettings):
     preset: Preset | None = Field(None, description="Speed of the h264 or h265 encoder against the size of its files.")
     stability: float | None = Field(
         None, ge=0, le=1, description="How much color is calmed over time, from not at all (0) to most (1)."
+    )
+    repair: FilmRepairs = Field(
+        (),
+        description="Repair the film, which changes its luma: dust, flicker, both with a comma, or all.",
+        examples=["dust,flicker"],
     )
     field_rate: bool = Field(
         False, description="Make a frame of each field of an interlaced film, at twice the rate, instead of each pair."
@@ -354,6 +366,7 @@ class FilmKeywords(ColorKeywords, total=False):
     crf: int | None
     preset: Preset | None
     stability: float | None
+    repair: Sequence[FilmRepair] | str
     field_rate: bool
     keep_interlaced: bool
     hints: Sequence[Hint | str]

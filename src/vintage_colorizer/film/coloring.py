@@ -20,6 +20,7 @@ from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame,
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.film.reader import FrameReader
+from vintage_colorizer.film.repairing import evened, without_dust
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.film.stills import Guidance
@@ -173,15 +174,29 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     """Decode: the frames of a segment and those around it its colors depend on."""
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    reader = FrameReader(plan, plan.encoding.threads)
     before: Floats | None = None
-    for index, luma in reader.read(*plan.reach(segment)):
+    for index, luma in _frames(plan, *plan.reach(segment)):
         kept = luma if segment.start <= index < segment.stop else None
         for place, rows in enumerate(plan.interlacing.parts):
             small = shrink_luma(luma[rows], source.coding, source.orientation, height, width)
             repeats = before is not None and np.array_equal(small, before)
             yield _Seen(index, kept, small, repeats, rows, place == 0)
             before = small
+
+
+def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
+    """Frames start <= index < stop of the film, repaired if so wanted."""
+    reader, repair = FrameReader(plan, plan.encoding.threads), plan.options.repair
+    if not repair:
+        yield from reader.read(start, stop)
+        return
+    # Dust is told by both neighbors, so these are read too.
+    frames = reader.read(max(0, start - 1), min(len(plan.starts), stop + 1))
+    if "flicker" in repair:
+        frames = ((index, evened(luma, plan.gains[index], plan.source.coding)) for index, luma in frames)
+    if "dust" in repair:
+        frames = without_dust(frames, plan.shots, plan.source.coding)
+    yield from ((index, luma) for index, luma in frames if start <= index < stop)
 
 
 def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None) -> Iterator[Moment[_Seen]]:

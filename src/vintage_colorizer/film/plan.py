@@ -22,6 +22,7 @@ from vintage_colorizer.film.numbered import film_identity
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.reader import FrameReader
+from vintage_colorizer.film.repairing import even_gains
 from vintage_colorizer.film.scan import Scan, scan
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import REACH
@@ -38,7 +39,7 @@ from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
 LATER_OPTIONS = (  # not in fingerprints of earlier versions unless they are chosen
-    *("field_rate", "keep_interlaced", "start", "stop", "side_by_side", "rate", "hints", "separate_scenes"),
+    *("field_rate", "keep_interlaced", "start", "stop", "side_by_side", "rate", "hints", "separate_scenes", "repair"),
 )
 
 
@@ -102,6 +103,7 @@ class Plan:
     refused: tuple[int, ...] = ()  # streams that were tried and cannot be copied into the result
     interlacing: Interlacing = WHOLE
     stills: tuple[Still, ...] = ()
+    gains: tuple[float, ...] = ()  # by which each frame is brightened, where flicker is evened
 
     @property
     def times(self) -> Times:
@@ -193,6 +195,8 @@ def make_plan(
         keep_interlaced=options.keep_interlaced,
         frame_rate=options.rate,
     )
+    if options.repair and found.interlacing.mode == "keep":
+        raise OptionError("Films are repaired by whole frames; leave out --repair or --keep-interlaced.")
     engine = networks.engine(options)
     look = options.look or FILM_LOOK
     settings = settings_of(options, look, engine.info)
@@ -219,13 +223,19 @@ def make_plan(
         raw_times=found.raw_times,
         starts=found.starts,
         durations=found.durations,
-        notes=(*found.notes, *guided, *encoding.notes(found.source)),
+        notes=(*found.notes, *_repaired(options), *guided, *encoding.notes(found.source)),
         signatures=found.signatures,
         damaged=found.damaged,
         offsets=found.offsets,
         interlacing=found.interlacing,
         stills=stills,
+        gains=tuple(even_gains(found.levels, found.shots)) if "flicker" in options.repair else (),
     )
+
+
+def _repaired(options: FilmOptions) -> list[str]:
+    """A note that luma is not the source's, where it is repaired."""
+    return [f"repaired: {', '.join(options.repair)}, so luma is not the source's"] if options.repair else []
 
 
 def _beginning(found: Scan, start: float | None) -> tuple[Scan, int]:

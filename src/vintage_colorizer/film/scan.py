@@ -59,6 +59,7 @@ class Scan:
     damaged: bool
     notes: tuple[str, ...]
     interlacing: Interlacing = WHOLE
+    levels: tuple[float, ...] = ()  # the mean light of each frame above black, of full range
 
 
 class _Tally:
@@ -74,6 +75,7 @@ class _Tally:
         self.shots = ShotDetector()
         self.combs = CombMeter()
         self.signatures = bytearray()
+        self.levels: list[float] = []
 
     def add(self, frame: VideoFrame, source: Source) -> None:
         usual = self.last_duration or usual_duration(source)
@@ -96,6 +98,8 @@ class _Tally:
         small = thumb(luma)
         self.shots.push(small)
         self.signatures += signature(small, source.coding.depth)
+        black, white = source.coding.luma_range
+        self.levels.append((float(small.mean()) - black) / (white - black))
 
 
 def scan(
@@ -214,6 +218,7 @@ def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: In
         bytes(tally.signatures),
         bool(losses.packets or tally.corrupt),
         tuple(notes),
+        levels=tuple(tally.levels),
     )
 
 

@@ -69,7 +69,7 @@ REPAIRS: dict[str, NetworkFile] = {
     ),
     "fade": NetworkFile(
         file="repair-fade.onnx",
-        sha256="",
+        sha256="7691f33ed293c8e32758df4ad26e87b4adc89ea1f64af3d0c952530d94539060",
         license="see WEIGHTS-LICENSE.md",
         about="finds what undoes fading, 0.14 million parameters, embedded in the package",
     ),
