@@ -49,7 +49,7 @@ def hinted(original: Image.Image, hints: list[str], name: str) -> None:
 
 
 def repaired(original: Image.Image, name: str) -> None:
-    """Write one picture: a print faded and damaged in code, the marks found on it, what repair makes of it, and color."""
+    """Write one picture: a print faded and damaged in code, the marks found, the same repaired, and colored."""
     random = np.random.default_rng(SEED)
     found, _ = faded(color.luma(np.asarray(original)), random, clean_share=0.0)
     for _ in range(DAMAGES):

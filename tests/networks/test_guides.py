@@ -11,7 +11,7 @@ from skimage import data
 from vintage_colorizer import color
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import InputError, OptionError
-from vintage_colorizer.networks.guides import Described, Guide, compared_size, found_again, small_chroma
+from vintage_colorizer.networks.guides import Described, Guide, compared_size, moved_together, small_chroma
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -89,9 +89,24 @@ def test_a_guide_of_the_very_picture_gives_its_colors_back() -> None:
     proposed = np.zeros_like(truth)
     guide = Guide.of(described, truth, proposed)
     followed, share = guide.followed(proposed, described)
-    assert share == 1 and found_again(described, described) == 1
+    assert share == 1 and moved_together(described, described) == 1
     np.testing.assert_allclose(followed, truth, atol=1e-3)
 
 
 def test_chroma_of_a_grey_picture_is_none() -> None:
     assert not small_chroma(np.zeros((20, 30), np.uint8), 4, 5).any()
+
+
+def test_places_of_one_scene_move_together_and_of_others_do_not(colorizer: Colorizer) -> None:
+    engine = colorizer.engine()
+
+    def described(pixels: np.ndarray) -> Described:
+        luma = color.luma(pixels)
+        return Described.of(engine, cv2.resize(luma, (256, 192), interpolation=cv2.INTER_AREA)).coarse()
+
+    scenes = [np.asarray(photo)[:384, :384] for photo in (data.astronaut(), data.chelsea(), data.rocket())]
+    for scene in scenes:
+        nearer = (scene[20:340, 30:350] * 0.9).astype(np.uint8)  # shifted, nearer, darker
+        assert moved_together(described(nearer), described(scene)) > 0.05
+    for one, other in ((0, 1), (1, 2), (2, 0)):
+        assert moved_together(described(scenes[one]), described(scenes[other])) < 0.03

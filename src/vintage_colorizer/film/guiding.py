@@ -57,7 +57,7 @@ def stills_of(
             stills.append(Still.of(pixels, scene.frame, scene.others, frames.size, known=False))
         if returning:
             shots = sum(1 + len(scene.others) for scene in returning)
-            notes.append(f"{len(returning)} scenes return, in {shots} shots, and get the same colors")
+            notes.append(f"scenes that return: {len(returning)}, in {shots} shots; each has the same colors in all")
     return tuple(stills), notes
 
 

@@ -22,7 +22,7 @@ from vintage_colorizer.errors import OptionError, UnreadableError
 from vintage_colorizer.files import identity, readable_name
 from vintage_colorizer.film.scenes import SAME_SCENE, described_frame
 from vintage_colorizer.networks.engines import Engine
-from vintage_colorizer.networks.guides import Guide, found_again, small_chroma
+from vintage_colorizer.networks.guides import Guide, moved_together, small_chroma
 from vintage_colorizer.networks.inference import LITTLE_COLOR, propose_batch, small_luma
 
 SHAPE_TOLERANCE = 0.02  # by which a still's sides may be in another proportion than the film's
@@ -138,7 +138,7 @@ class Guidance:
         return [
             place
             for place, (_, guide) in enumerate(self._guides)
-            if found_again(described, guide.described) >= SAME_SCENE
+            if moved_together(described, guide.described) >= SAME_SCENE
         ]
 
     def _guide(self, still: Still, engine: Engine, vividness: float | None) -> Guide:

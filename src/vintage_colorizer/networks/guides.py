@@ -21,11 +21,12 @@ from vintage_colorizer.networks.engines import CELL, Engine
 
 FACTOR = 16  # render factor at which pictures are compared
 SHARPNESS = 0.05  # of likeness: places this much less alike than the best count exp(-1)
-DISTANCE = (
-    5.0  # in one scene: likeness a place loses at a distance of the whole width, squared, from where it should be
-)
+DISTANCE = 8.0  # in one scene: likeness lost a whole width away from where a place should be, squared
 ALIKE = (0.5, 0.8)  # likeness of a place's best match from which it counts, and counts fully
-NEAR = 3  # cells within which a place that was left is found again
+MUTUAL, TOGETHER = 2.0, 2.5  # cells within which a place is found again, and within which it moves with the others
+LEAST_MATCHES = 8
+LARGEST_ZOOM, LARGEST_TURN = 1.6, np.radians(15)
+NEAR = 0.05  # of the width, within which a place that was left is found again
 SAME_SCENE = (0.15, 0.35)  # share of places found again from which a guide counts, and counts fully
 
 
@@ -117,9 +118,27 @@ def _grid(height: int, width: int) -> Floats:
     return np.stack([rows, columns], axis=-1).astype(np.float32)
 
 
-def found_again(one: Described, other: Described) -> float:
-    """The share of a picture's places that are found again by way of another: how sure both show the same."""
-    return _found_again(one.places @ other.places.T, one.features.shape[1])
+def moved_together(one: Described, other: Described) -> float:
+    """The share of a picture's places that another shows too, all of them moved and enlarged in one way.
+
+    Places whose best matches lead back to them are taken, and the movement that most of them agree on (RANSAC, Fischler
+    and Bolles, 1981). Of different scenes hardly any agree.
+    """
+    alike = one.places @ other.places.T
+    there, back = alike.argmax(axis=1), alike.argmax(axis=0)
+    ours, theirs = _grid(*one.features.shape[:2]), _grid(*other.features.shape[:2])
+    mutual = np.linalg.norm(ours[back[there]] - ours, axis=1) <= MUTUAL
+    if mutual.sum() < LEAST_MATCHES:
+        return 0.0
+    cv2.setRNGSeed(1)
+    movement, agree = cv2.estimateAffinePartial2D(
+        ours[mutual], theirs[there[mutual]], ransacReprojThreshold=TOGETHER, maxIters=3000, confidence=0.999
+    )
+    if movement is None:
+        return 0.0
+    zoom, turn = np.hypot(movement[0, 0], movement[1, 0]), np.arctan2(movement[1, 0], movement[0, 0])
+    likely = 1 / LARGEST_ZOOM < zoom < LARGEST_ZOOM and abs(turn) < LARGEST_TURN
+    return float(agree.sum() / len(ours)) if likely else 0.0
 
 
 def _shrunk(chroma: Floats, size: tuple[int, int]) -> Floats:
@@ -131,7 +150,7 @@ def _found_again(alike: Floats, width: int) -> float:
     there, back = alike.argmax(axis=1), alike.argmax(axis=0)
     begun, ended = np.arange(len(there)), back[there]
     away = np.hypot(begun // width - ended // width, begun % width - ended % width)
-    return float((away <= NEAR).mean())
+    return float((away <= NEAR * width).mean())
 
 
 def compared_size(engine: Engine, height: int, width: int) -> tuple[int, int]:
