@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from vintage_colorizer.colorizer import Colorizer
     from vintage_colorizer.errors import VintageColorizerError
     from vintage_colorizer.film.job import FilmResult
-    from vintage_colorizer.options import FilmOptions, PhotoOptions
+    from vintage_colorizer.options import FilmOptions, PhotoOptions, RepairOptions
     from vintage_colorizer.photo.result import ColorizedPhoto
+    from vintage_colorizer.repair.repairing import RepairedPhoto
 
 # ONNX Runtime, from 1.32 on, and Ray report their use to their makers unless told not to before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -31,6 +32,8 @@ __all__ = [
     "FilmOptions",
     "FilmResult",
     "PhotoOptions",
+    "RepairOptions",
+    "RepairedPhoto",
     "VintageColorizerError",
     "__version__",
 ]
@@ -41,6 +44,8 @@ _HOMES = {
     "FilmOptions": "options",
     "FilmResult": "film.job",
     "PhotoOptions": "options",
+    "RepairOptions": "options",
+    "RepairedPhoto": "repair.repairing",
     "VintageColorizerError": "errors",
 }
 
