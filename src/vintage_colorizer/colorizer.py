@@ -169,7 +169,9 @@ class Colorizer:
         """Repair a photo that was read before; see `repair`."""
         from vintage_colorizer.repair.repairing import repair
 
-        return repair(photo, self.repair_networks, options)
+        threads = options.threads or self.options.threads
+        networks = self.repair_networks if threads == self.options.threads else RepairNetworks(threads)
+        return repair(photo, networks, options)
 
     def suggest(
         self,

@@ -86,6 +86,7 @@ def test_what_cannot_be_repaired_is_said(scan: Path, tmp_path: Path) -> None:
         ([str(scan), "--undo"], 1, "source.zip"),
         ([str(scan), "-o", str(scan), "--overwrite"], 1, "is the source itself"),
         ([str(scan.parent), "--mask", "m.png"], 2, "--mask is of one photo"),
+        (["s3://bucket/a.jpg", "--sidecar"], 2, "--sidecar needs results on this machine"),
     ):
         result = run("repair", *words, cwd=tmp_path)
         assert result.returncode == code and what in said(result), said(result)

@@ -272,9 +272,9 @@ class RepairWork(Work[RepairOptions]):
     def make(self, source: Path, target: Path) -> Outcome:
         """Repair one photo."""
         result = self._colorizer.repair(source, self._options)
-        result.write(target, target.suffix)
-        if self._sidecar:
+        if self._sidecar:  # first, as a result without one would count as done
             sidecar.keep(target, source, result.mask)
+        result.write(target, target.suffix)
         height, width = result.mask.shape
         notes = "; ".join(result.warnings)
         return Outcome(str(source), "done", notes, output=str(target), width=width, height=height)

@@ -22,6 +22,7 @@ from vintage_colorizer.errors import FAILED, INTERRUPTED, OptionError, OutputExi
 from vintage_colorizer.files import atomically
 from vintage_colorizer.film.containers import kind_of
 from vintage_colorizer.film.encoding import require_settings
+from vintage_colorizer.film.numbered import is_numbered, plain_stem
 from vintage_colorizer.film.plan import with_look
 from vintage_colorizer.film.process import color_in_worker
 from vintage_colorizer.film.progress import Progress, Report
@@ -70,7 +71,8 @@ def write_still(paths: list[Path], out: Path | None, time: str, options: FilmOpt
     options = options.replace(start=time)
     start = options.start or 0.0
     source = paths[0]
-    target = out or source.with_name(f"{source.stem}-{start:g}s.png")
+    stem = plain_stem(source) if is_numbered(source) else source.stem
+    target = out or source.with_name(f"{stem}-{start:g}s.png")
     if target.suffix.lower() != ".png":
         raise OptionError(f"A still is written as PNG; call it something like {target.stem}.png.")
     if target.exists():

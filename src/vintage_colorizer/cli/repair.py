@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from vintage_colorizer.archive.photos import RepairWork
-from vintage_colorizer.archive.places import Place
+from vintage_colorizer.archive.places import Place, Url
 from vintage_colorizer.cli.console import Console
 from vintage_colorizer.cli.photo import parse_batch, require_a_place, single, work_through, write_stream
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import OutputExistsError
+from vintage_colorizer.errors import OptionError, OutputExistsError
 from vintage_colorizer.files import atomically
 from vintage_colorizer.options import JobOptions, RepairOptions
 from vintage_colorizer.photo.picture import Origin
@@ -24,6 +24,8 @@ def repair_photos(
     paths: list[Place], out: Place | None, options: RepairOptions, job: JobOptions, keep: bool, console: Console
 ) -> int:
     """Repair files, folders and lists of them; return the exit code. With `keep`, sources are kept beside results."""
+    if keep and any(isinstance(one, Url) for one in (paths if out is None else [out])):
+        raise OptionError("--sidecar needs results on this machine; name a folder of it with -o.")
     batch = parse_batch(paths, out, options, job)
     several = batch.several or job.ray is not None
     colorizer = Colorizer(threads=1 if several else options.threads)
