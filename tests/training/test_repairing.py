@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_a_run_that_was_killed_goes_on_as_it_would_have(photos: Path, tmp_path: 
     command = [sys.executable, "-c", code, str(photos), str(tmp_path / "cut"), *SHORT]
     with subprocess.Popen(command) as process:
         while not (tmp_path / "cut" / "last.pt").exists() and process.poll() is None:
-            pass
+            time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     train("repair-fade", photos, tmp_path / "cut", resume=True, overrides=SHORT)
     whole, cut = (load_file(tmp_path / name / "network.safetensors") for name in ("whole", "cut"))
