@@ -219,7 +219,7 @@ def test_a_clean_photo_is_left_nearly_whole(colorizer: Colorizer) -> None:
         result = colorizer.repair(luma)
         assert "fade" not in result.found
         assert result.mask.mean() < 0.02
-        assert ssim(color.luma(result.pixels), color.luma(luma)) > 0.99
+        assert ssim(color.luma(result.pixels), color.luma(luma)) > 0.98
 
 
 def test_a_repaired_photo_says_so_and_may_be_colored(colorizer: Colorizer, tmp_path: Path) -> None:
