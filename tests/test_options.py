@@ -20,6 +20,7 @@ from vintage_colorizer.options import (
     ColorOptions,
     FilmKeywords,
     FilmOptions,
+    FilmRepair,
     FilmSettings,
     JobOptions,
     MachineOptions,
@@ -92,7 +93,7 @@ def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[
     if "hints" in fields:
         fields["hints"] = Sequence[Hint | str]  # kept as text
     if "repair" in fields:
-        fields["repair"] = Sequence[Repair] | str
+        fields["repair"] = Sequence[FilmRepair] | str if group is FilmOptions else Sequence[Repair] | str
     if "start" in fields:
         fields["start"] = fields["stop"] = float | str | None  # a clock as text
     assert get_type_hints(keywords) == fields

@@ -112,7 +112,9 @@ def test_what_can_be_chosen_is_told(server: Running) -> None:
         settings["photo"]["properties"]["warmth"] | {"minimum": -1, "maximum": 1, "default": 0}
         == (settings["photo"]["properties"]["warmth"])
     )
-    assert settings["film"]["properties"].keys() == FilmSettings.model_fields.keys()
+    assert settings["film"]["properties"].keys() == {
+        one.alias or name for name, one in FilmSettings.model_fields.items()
+    }
     health = server.ask("/api/health").json
     assert health["status"] == "ok" and health["limits"]["megabytes"] == 2
 

@@ -184,7 +184,8 @@ def test_the_options_are_those_of_the_library(server: Running) -> None:
     from vintage_colorizer.options import FilmSettings
 
     parameters = server.ask("/api/openapi.json").json["paths"]["/api/film"]["post"]["parameters"]
-    assert {one["name"] for one in parameters} == set(FilmSettings.model_fields) | {"name", "container"}
+    names = {field.alias or name for name, field in FilmSettings.model_fields.items()}
+    assert {one["name"] for one in parameters} == names | {"name", "container"}
 
 
 def test_a_film_is_seen_once_all_of_it_has_come(server: Running, reel: bytes) -> None:

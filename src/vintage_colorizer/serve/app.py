@@ -82,7 +82,13 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     _add_error_handlers(app)
     app.include_router(about.health_routes(service))
     behind_token: dict[str, Any] = {"responses": failures(401), "dependencies": [Depends(BEARER)]}
-    for router in (photos.routes(service), page.routes(service), about.routes(), films.routes(service, jobs)):
+    for router in (
+        photos.routes(service),
+        photos.repair_routes(service),
+        page.routes(service),
+        about.routes(),
+        films.routes(service, jobs),
+    ):
         app.include_router(router, **({} if options.token is None else behind_token))
     page.add_page(app)
     return app

@@ -75,25 +75,6 @@ def routes(service: Service) -> APIRouter:
         headers["Content-Disposition"] = f'attachment; filename="color{SUFFIXES[format]}"'
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
-    @router.post("/repair", response_class=Response, responses={200: REPAIRED}, openapi_extra=PHOTO_BODY)
-    async def repair(request: Request, query: Annotated[RepairQuery, Query()]) -> Response:
-        """Repair a photo without coloring it; get a picture of the same format, or the mask of what is damaged."""
-        options = RepairOptions(**query.part(RepairSettings))
-
-        def work(photo: Photo, task: Task) -> tuple[bytes, str, dict[str, str]]:
-            result = service.colorizer.repaired(photo, options)
-            task.check()
-            if query.mask:
-                return mask_picture(result.mask), "PNG", repair_facts(result)
-            file = io.BytesIO()
-            result.write(file, options.format)
-            format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
-            return file.getvalue(), format, repair_facts(result)
-
-        data, format, headers = await service.with_photo(request, work)
-        headers["Content-Disposition"] = f'attachment; filename="repaired{SUFFIXES[format]}"'
-        return Response(data, media_type=f"image/{format.lower()}", headers=headers)
-
     @router.post("/suggest", openapi_extra=PHOTO_BODY)
     async def suggest(request: Request, query: Annotated[SuggestQuery, Query()]) -> list[Place]:
         """Say which colors are likely at a place of a photo; without one, at those where a hint would help most."""
@@ -115,6 +96,32 @@ def routes(service: Service) -> APIRouter:
             return file.getvalue()
 
         return Response(await service.with_photo(request, work, options), media_type="image/png")
+
+    return router
+
+
+def repair_routes(service: Service) -> APIRouter:
+    """The endpoint that repairs, whose networks are always there."""
+    router = photo_router((500,))
+
+    @router.post("/repair", response_class=Response, responses={200: REPAIRED}, openapi_extra=PHOTO_BODY)
+    async def repair(request: Request, query: Annotated[RepairQuery, Query()]) -> Response:
+        """Repair a photo without coloring it; get a picture of the same format, or the mask of what is damaged."""
+        options = RepairOptions(**query.part(RepairSettings))
+
+        def work(photo: Photo, task: Task) -> tuple[bytes, str, dict[str, str]]:
+            result = service.colorizer.repaired(photo, options)
+            task.check()
+            if query.mask:
+                return mask_picture(result.mask), "PNG", repair_facts(result)
+            file = io.BytesIO()
+            result.write(file, options.format)
+            format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
+            return file.getvalue(), format, repair_facts(result)
+
+        data, format, headers = await service.with_photo(request, work)
+        headers["Content-Disposition"] = f'attachment; filename="repaired{SUFFIXES[format]}"'
+        return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
     return router
 

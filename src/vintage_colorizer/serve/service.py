@@ -80,9 +80,9 @@ class Service:
         return await self.desk.serve(request, int(self.options.max_megabytes * 1e6), read_and_work)
 
 
-def photo_router() -> APIRouter:
-    """For endpoints that take a photo and its settings."""
-    answers = failures(*EVERYWHERE, *BODY, *NETWORK)
+def photo_router(network: tuple[int, ...] = NETWORK) -> APIRouter:
+    """For endpoints that take a photo and its settings; `network` are the answers of those that wait for one."""
+    answers = failures(*EVERYWHERE, *BODY, *network)
     return APIRouter(prefix="/api", responses=answers, dependencies=[Depends(require_each_once)])
 
 

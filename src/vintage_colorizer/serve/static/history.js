@@ -5,6 +5,7 @@
 /** @typedef {[Item, Chosen][]} Step photos, with the settings they had */
 
 const ONE_DRAG = 800; // milliseconds
+const SLIDERS = ["vividness", "saturation", "warmth", "render_factor"]; // all else changes once for each gesture
 const MOST = 200;
 /** @type {Step[]} */
 let done = [];
@@ -19,7 +20,7 @@ let last = { name: "", item: /** @type {Item | null} */ (null), time: 0 };
  */
 export function record(items, name) {
   const now = Date.now();
-  const same = name === last.name && items[0] === last.item && now - last.time < ONE_DRAG && undone.length === 0;
+  const same = SLIDERS.includes(name) && name === last.name && items[0] === last.item && now - last.time < ONE_DRAG && undone.length === 0;
   last = { name, item: items[0], time: now };
   if (same) return;
   done = [...done, snapshot(items)].slice(-MOST);
