@@ -246,6 +246,16 @@ def test_photos_are_repaired_before_they_are_colored(colorizer: Colorizer) -> No
     assert result.fingerprint != colorizer.photo(found).fingerprint
 
 
+@pytest.mark.parametrize("only", ["scratches", "dust"])
+def test_whatever_is_filled_is_said(colorizer: Colorizer, tmp_path: Path, only: str) -> None:
+    found, where = scratched(grey())
+    result = colorizer.repair(found, only=only)
+    assert result.mask.any() and result.found == (only,) and result.photo.repaired == only
+    Image.fromarray((where * 255).astype(np.uint8)).save(tmp_path / "marks.png")
+    marked = colorizer.repair(found, only=only, marks=str(tmp_path / "marks.png"))
+    assert marked.found == ("scratches", "dust") and np.array_equal(marked.mask, where)
+
+
 def test_marks_of_somebody_are_filled_and_no_others(colorizer: Colorizer, tmp_path: Path) -> None:
     found, where = scratched(grey())
     mine = where.copy()

@@ -21,9 +21,9 @@ from vintage_colorizer.film.planes import Coding, Plane
 VIEW_SIDE = 320  # pixels of the longer side of the planes optical flow is computed on
 APART = 0.08  # of full range: dust differs from its neighbors by more
 GRAINS = 4.0  # and by more than so many times what the neighbors usually differ by
-OUTSIDE = -1e3
+OUTSIDE = -1e3  # light of what is not in the frame
 TURN = 0.25  # share of its motion by which a thing may move on otherwise
-AROUND = np.ones((5, 5), np.uint8)
+AROUND = np.ones((5, 5), np.uint8)  # pixels in which a thing may be misplaced by the motion
 LARGEST = 0.005  # share of a frame that a speck may have
 MOST = 0.03  # share of a frame above which it is no dust but motion that was not followed
 REACH = 12  # frames to either side over which brightness is evened
@@ -106,12 +106,12 @@ class _Cleaner:
         spikes = ((here > brightest + least) | (here < darkest - least)) & (between < least / 2)
         if not spikes.any() or spikes.mean() > MOST:
             return np.zeros(here.shape, bool)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(spikes.astype(np.uint8), connectivity=8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(spikes.astype(np.uint8), connectivity=8)
         small = stats[:, cv2.CC_STAT_AREA] <= max(4, LARGEST * here.size)
         small[0] = False
         grown = cv2.dilate(small[labels].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
         # The soft edge of a speck counts as far as its neighbors agree there too.
-        return np.asarray(grown & (between < least), bool) if count > 1 else np.zeros(here.shape, bool)
+        return np.asarray(grown & (between < least), bool)
 
     def _moved(self, luma: Plane, other: Plane) -> tuple[Floats, Floats]:
         """Another frame brought into the place of this one, in 0..1, and the motion there, H x W x 2 pixels."""

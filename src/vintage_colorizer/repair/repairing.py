@@ -1,6 +1,6 @@
 """Repairing a photo: which repairs are wanted, what was found, what came of it.
 
-photo -> (fading undone) -> damage marked -> marks filled -> repaired photo, its mask, notes
+photo -> damage marked -> marks filled -> fading undone -> repaired photo, its mask, notes
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions) -> Re
     pixels, notes, found = photo.pixels, list(photo.notes), list[Repair]()
     filled = np.zeros(pixels.shape[:2], bool)
     if {"scratches", "dust"} & set(options.only):
-        marked = _found(photo, networks, options.only) if options.marks is None else _given(photo, options)
+        kinds = _found(photo, networks, options.only) if options.marks is None else _given(photo, options)
+        marked = np.logical_or.reduce(list(kinds.values()))
         filled = fillable(marked)
-        found += _kinds(filled, options.only)
+        found += [kind for kind, marks in kinds.items() if (marks & filled).any()]
         pixels = fill(pixels, filled) if filled.any() else pixels
         if (marked & ~filled).any():
             notes.append(f"a tear wider than {WIDEST} pixels was left as it is")
@@ -115,31 +116,30 @@ def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions) -> Re
     return RepairedPhoto(photo, repaired, filled, tuple(found), options)
 
 
-def _found(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> Mask:
-    """The damage of the wanted kinds that a network finds."""
-    scratches, dust = sorted_marks(find_damage(photo.pixels, networks))
-    wanted = np.zeros_like(dust)
-    for kind, marks in (("scratches", scratches), ("dust", dust)):
-        if kind in repairs:
-            wanted |= marks
-    return np.asarray(cv2.dilate(wanted.astype(np.uint8), np.ones((GROWN, GROWN), np.uint8)), bool)
+def _found(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> dict[Repair, Mask]:
+    """The damage of the wanted kinds that a network finds, grown."""
+    square = np.ones((GROWN, GROWN), np.uint8)
+    kinds = _by_kind(find_damage(photo.pixels, networks))
+    return {
+        kind: np.asarray(cv2.dilate(marks.astype(np.uint8), square), bool)
+        for kind, marks in kinds.items()
+        if kind in repairs
+    }
 
 
-def _given(photo: Photo, options: RepairOptions) -> Mask:
-    """The damage that somebody has marked."""
+def _given(photo: Photo, options: RepairOptions) -> dict[Repair, Mask]:
+    """The damage that somebody has marked, of whatever kind: all of it is to be filled."""
     path = Path(options.marks or "")
     marks = read_photo(path, max_megapixels=options.max_megapixels).pixels
     if marks.shape[:2] != photo.pixels.shape[:2]:
         size = " x ".join(str(side) for side in photo.pixels.shape[1::-1])
         raise OptionError(f"The marks {readable_name(path)} are of another size than the photo, {size}; keep its size.")
-    return np.asarray(color.luma(marks) > 0.5)
+    return _by_kind(np.asarray(color.luma(marks) > 0.5))
 
 
-def _kinds(mask: Mask, repairs: Sequence[Repair]) -> list[Repair]:
-    """Which of the wanted kinds there are in a mask."""
+def _by_kind(mask: Mask) -> dict[Repair, Mask]:
     scratches, dust = sorted_marks(mask)
-    present: list[tuple[Repair, Mask]] = [("scratches", scratches), ("dust", dust)]
-    return [kind for kind, marks in present if kind in repairs and marks.any()]
+    return {"scratches": scratches, "dust": dust}
 
 
 def fingerprint(identity: str, options: RepairOptions) -> str:
