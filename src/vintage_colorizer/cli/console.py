@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -90,17 +91,18 @@ class Tally:
 
     def __init__(self) -> None:
         """Start with nothing done."""
-        self.done = self.skipped = self.noted = 0
+        self.done = self.noted = 0
         self.failed: list[Outcome] = []
-        self.reasons: dict[str, list[Any]] = {}  # why inputs were skipped: how many, and the first of them
+        self.skipped: Counter[str] = Counter()  # by their reason
+        self.examples: dict[str, str] = {}  # the first input skipped for each
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.done += outcome.status == "done"
-        self.skipped += outcome.status == "skipped"
         self.noted += outcome.status == "done" and bool(outcome.reason)
         if outcome.status == "skipped":
-            self.reasons.setdefault(outcome.reason, [0, outcome.path])[0] += 1
+            self.skipped[outcome.reason] += 1
+            self.examples.setdefault(outcome.reason, outcome.path)
         if outcome.status == "failed":
             self.failed.append(outcome)
 
@@ -109,10 +111,11 @@ class Tally:
         for outcome in self.failed:
             console.complain(f"Failed: {outcome.reason}")
         if several:
-            for reason, (count, first) in self.reasons.items():
-                console.say(f"Skipped {first if count == 1 else f'{count}, such as {first}'}: {reason}.")
+            for reason, count in self.skipped.items():
+                example = self.examples[reason]
+                console.say(f"Skipped {example if count == 1 else f'{count}, such as {example}'}: {reason}.")
             noted = f" ({self.noted} with notes, see --report)" if self.noted else ""
-            console.say(f"{self.done} {done}{noted}, {self.skipped} skipped, {len(self.failed)} failed.")
+            console.say(f"{self.done} {done}{noted}, {self.skipped.total()} skipped, {len(self.failed)} failed.")
 
 
 def single_line(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 
 from vintage_colorizer import color
+from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.film.scan import Scan
 from vintage_colorizer.film.scenes import Frames, returning_scenes
 from vintage_colorizer.film.stills import Guidance, Keyframe, Still
-from vintage_colorizer.hints import as_hints, obeyed
+from vintage_colorizer.hints import Hint, as_hints, obeyed
 from vintage_colorizer.networks.catalog import LookSettings
+from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.inference import Networks, propose_batch
 from vintage_colorizer.options import FilmOptions
 
@@ -36,10 +38,7 @@ def stills_of(
     stills = [_of_keyframe(Keyframe.parse(one), frames) for one in options.keyframes]
     hints = sorted(as_hints(options.hints), key=lambda hint: frames.at(hint.time or 0.0))
     for frame, group in groupby(hints, key=lambda hint: frames.at(hint.time or 0.0)):
-        luma = frames.luma(frame)
-        chroma = propose_batch(engine, luma[None], settings.vividness)[0]
-        small = np.asarray(cv2.resize(luma, chroma.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
-        pixels = color.merge(color.eight_bit(luma), obeyed(chroma, small, list(group)))
+        pixels = _colored(frames.luma(frame), engine, settings.vividness, list(group))
         stills.append(Still.of(pixels, frame, (frames.shot(frame),), frames.size))
     notes = []
     describer = networks.describer(options)
@@ -51,14 +50,19 @@ def stills_of(
         guided = {shot for still in stills for shot in still.shots}
         returning = list(returning_scenes(frames, describer, guided))
         for scene in returning:
-            luma = frames.luma(scene.frame)
-            chroma = propose_batch(engine, luma[None], settings.vividness)[0]
-            pixels = color.merge(color.eight_bit(luma), chroma)
+            pixels = _colored(frames.luma(scene.frame), engine, settings.vividness)
             stills.append(Still.of(pixels, scene.frame, scene.others, frames.size, known=False))
         if returning:
             shots = sum(1 + len(scene.others) for scene in returning)
             notes.append(f"scenes that return: {len(returning)}, in {shots} shots; each has the same colors in all")
     return tuple(stills), notes
+
+
+def _colored(luma: Floats, engine: Engine, vividness: float | None, hints: Sequence[Hint] = ()) -> Pixels:
+    """A frame as the network colors it, with the colors of hints."""
+    chroma = propose_batch(engine, luma[None], vividness)[0]
+    small = np.asarray(cv2.resize(luma, chroma.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+    return color.merge(color.eight_bit(luma), obeyed(chroma, small, hints))
 
 
 def _of_keyframe(keyframe: Keyframe, frames: Frames) -> Still:
