@@ -119,5 +119,5 @@ def test_fingerprints_are_those_of_the_first_version(tmp_path: Path) -> None:
     photo_options = PhotoOptions(look="video", warmth=0.2, quality=3, threads=4)
     film_options = FilmOptions(crf=3, look="video", threads=2, no_resume=True)
     settings = LookSettings(render_factor=16, vividness=0.0, stability=0.8)
-    assert fingerprint("a", photo_options, "video", settings, network) == "78840ddc67ebc4fb756e10463c4cc3d2"
+    assert fingerprint("a", photo_options, "video", settings, network, "") == "78840ddc67ebc4fb756e10463c4cc3d2"
     assert film_fingerprint(film, film_options, "n", ".mp4") == "8d7b5145eb9eda3a25a85715b43fa7e6"

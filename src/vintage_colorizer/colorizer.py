@@ -5,9 +5,11 @@ photo -> (repair) -> small luma -> engine -> small chroma -> (saturation, warmth
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("vintage_colorizer")
+MOST_GUIDES = 16  # references that are remembered
 LITTLE_ALIKE = 0.01  # share of a picture below which a reference is not followed at all
 
 
@@ -63,7 +66,7 @@ class Colorizer:
         self.options = (options or PhotoOptions()).replace(**settings)
         self.networks = Networks()
         self.repair_networks = RepairNetworks(self.options.threads)
-        self._guides: dict[object, Guide] = {}
+        self._guides: OrderedDict[object, Guide] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Colorizer], tuple[PhotoOptions]]:
@@ -101,15 +104,17 @@ class Colorizer:
         """A photo that was read before, repaired if the options say so."""
         return self.repaired(photo, RepairOptions(only=options.repair)).photo if options.repair else photo
 
-    def color(self, photo: Photo, options: PhotoOptions) -> ColorizedPhoto:
-        """Color a photo that was read before; see `photo`."""
+    def color(self, photo: Photo, options: PhotoOptions, guide: Guide | None = None) -> ColorizedPhoto:
+        """Color a photo that was read before; see `photo`. It follows `guide`, or else the reference of the options."""
         engine = self.engine(options)
         look = options.look or PHOTO_LOOK
         settings = settings_of(options, look, engine.info)
         proposal = self.networks.propose(photo.pixels, options, settings, as_hints(options.hints))
         chroma, notes = proposal.chroma, proposal.notes
-        if options.reference is not None:
-            chroma, note = self._guided(photo, chroma, options)
+        if options.reference is not None and guide is None:
+            guide = self.guide(options)
+        if guide is not None:
+            chroma, note = self._guided(photo, chroma, guide, options)
             notes = (*notes, note)
         return ColorizedPhoto(
             photo=photo,
@@ -121,6 +126,7 @@ class Colorizer:
             network=engine.info,
             render_factor=proposal.render_factor,
             notes=notes,
+            reference=guide.identity if guide else "",
         )
 
     def guide(self, options: PhotoOptions) -> Guide:
@@ -132,17 +138,26 @@ class Colorizer:
         """
         assert options.reference is not None
         path = Path(options.reference)
+        identity = Origin.of_file(path).identity
+        return self.guide_of(path, options, identity=identity, name=readable_name(path))
+
+    def guide_of(self, source: PhotoSource, options: PhotoOptions, *, identity: str, name: str = "picture") -> Guide:
+        """What a picture in color teaches; see `guide`. It is looked at once for each `identity`."""
         settings = settings_of(options, options.look or PHOTO_LOOK, self.engine(options).info)
-        key = (str(path), Origin.of_file(path).identity, self.engine(options).info.sha256, settings)
+        key = (name, identity, self.engine(options).info.sha256, settings, options.render_factor)
         with self._lock:
             if key not in self._guides:
-                photo = read_photo(path, max_megapixels=options.max_megapixels)
-                self._guides[key] = self.networks.guide(photo.pixels, options, settings, readable_name(path))
+                photo = read_photo(source, max_megapixels=options.max_megapixels)
+                guide = self.networks.guide(photo.pixels, options, settings, name)
+                self._guides[key] = dataclasses.replace(guide, identity=identity)
+                while len(self._guides) > MOST_GUIDES:
+                    self._guides.popitem(last=False)
+            self._guides.move_to_end(key)
             return self._guides[key]
 
-    def _guided(self, photo: Photo, chroma: Floats, options: PhotoOptions) -> tuple[Floats, str]:
+    def _guided(self, photo: Photo, chroma: Floats, guide: Guide, options: PhotoOptions) -> tuple[Floats, str]:
         """Chroma that follows the reference, and a note on how much of the picture does."""
-        followed, share = self.guide(options).followed(chroma, self.networks.describe(photo.pixels, options))
+        followed, share = guide.followed(chroma, self.networks.describe(photo.pixels, options))
         if share < LITTLE_ALIKE:
             return chroma, "the reference shows something else, so it was not followed"
         return followed, f"the reference was followed in {share:.0%} of the picture"
@@ -224,14 +239,16 @@ class Colorizer:
         size = engine.info.working_size(photo.pixels.shape[0], photo.pixels.shape[1], factor)
         return Likely.of(engine, small_luma(photo.pixels, *size), as_hints(options.hints))
 
-    def at_render_factors(self, photo: Photo, factors: Sequence[str], options: PhotoOptions) -> list[ColorizedPhoto]:
+    def at_render_factors(
+        self, photo: Photo, factors: Sequence[str], options: PhotoOptions, guide: Guide | None = None
+    ) -> list[ColorizedPhoto]:
         """Color a photo at several render factors, each a number or `auto`, for a contact sheet.
 
         Raises:
             OptionError: a factor is wrong.
             EngineError: the network failed.
         """
-        return [self.color(photo, options.replace(render_factor=factor.strip())) for factor in factors]
+        return [self.color(photo, options.replace(render_factor=factor.strip()), guide) for factor in factors]
 
     def chroma(self, luma: Floats, **settings: Unpack[PhotoKeywords]) -> Floats:
         """Propose chroma for a luma plane.

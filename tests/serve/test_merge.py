@@ -52,7 +52,8 @@ class Merged:
 
     def __init__(self, colorizer: Colorizer, pixels: NDArray[np.uint8], folder: Path, **options: Any) -> None:
         photo = read_photo(pixels)
-        self.answer = page.preview(Proposals(colorizer), photo, colorizer.options.replace(**options), Task())
+        settings = colorizer.options.replace(**options)
+        self.answer = page.preview(photo, settings, Proposals(colorizer).of(photo, settings, Task()))
         self.picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(self.answer.picture.split(",")[1]))))
         height, width = self.picture.shape[:2]
         rgb = self.picture if self.picture.ndim == 3 else np.repeat(self.picture[..., None], 3, axis=-1)

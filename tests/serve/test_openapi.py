@@ -22,8 +22,10 @@ pytestmark = pytest.mark.long
 
 TOKEN = "sesame-open"
 PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto", "/api/suggest", "/api/certainty")
+GUIDED = PHOTO_TARGETS[:3]
 REPAIR = "/api/repair"
-POSTS = (*PHOTO_TARGETS, REPAIR, "/api/film")
+HINTS = "/api/hints"
+POSTS = (*PHOTO_TARGETS, REPAIR, HINTS, "/api/film")
 GETS = ("/api/looks", "/api/settings", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
 Observed = set[tuple[str, str, int]]
 
@@ -127,6 +129,7 @@ def fail(*arguments: Any) -> Any:
 
 
 def photos(walk: Walk) -> None:
+    walk_hints(walk)
     for target in (*PHOTO_TARGETS, REPAIR):
         joined = target + ("&" if "?" in target else "?")
         assert walk.ask(target, PHOTO).status == 200
@@ -136,6 +139,14 @@ def photos(walk: Walk) -> None:
         assert walk.ask(joined + "unknown=1", PHOTO).status == 422
         if target != REPAIR:
             assert walk.ask(joined + "network=deoldify", PHOTO).status == 501
+
+
+def walk_hints(walk: Walk) -> None:
+    assert walk.ask(HINTS, b'{"x": 0.5, "y": 0.5, "color": "navy"}').status == 200
+    assert walk.ask(HINTS, PHOTO).status == 400
+    assert walk.ask(HINTS, bytes(4_000_000)).status == 413
+    assert walk.ask(HINTS, PHOTO, Content_Type="text/plain").status == 415
+    assert walk.ask(HINTS, b"{").status == 422
 
 
 def films(walk: Walk, reel: bytes) -> None:
@@ -173,7 +184,11 @@ def test_documented_bodies_and_examples_are_taken(server: Running, path: str) ->
     schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
     examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
     assert examples.keys() >= {"look", "render_factor", "vividness"}
-    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + PHOTO + b"\r\n--x--\r\n"
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
+    fields = operation["requestBody"]["content"].get("multipart/form-data", {"schema": {"properties": {}}})
+    sent_in_form = {"file": PHOTO, "reference": bad_files.encoded(bad_files.rgb(), "PNG")}
+    names = fields["schema"]["properties"]
+    form = b"".join(part % (name.encode(), sent_in_form[name]) for name in names) + b"--x--\r\n"
     for kind in operation["requestBody"]["content"]:
         is_form = kind.startswith("multipart")
         body, sent = (form, f"{kind}; boundary=x") if is_form else (PHOTO, kind.replace("*", "jpeg"))

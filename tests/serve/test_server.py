@@ -26,6 +26,7 @@ from support.servers import PHOTO, Answer, Running, read_answer, refused, runnin
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.networks.catalog import LOOKS
 from vintage_colorizer.options import FilmSettings, PhotoSettings, ServeOptions
+from vintage_colorizer.photo.reading import probe
 from vintage_colorizer.serve import limits as server_limits
 from vintage_colorizer.serve import uvicorn_private
 from vintage_colorizer.serve.app import address, listen
@@ -48,11 +49,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_private, "HEADER_SECONDS", 0.5)
 
 
-def form(*files: bytes, name: str = "photo.jpg", close: bool = True) -> tuple[bytes, str]:
+def form(
+    *files: bytes, name: str = "photo.jpg", close: bool = True, reference: bytes | None = None
+) -> tuple[bytes, str]:
     """A multipart body and its content type."""
+    named = {f"file{i}": file for i, file in enumerate(files)} | ({"reference": reference} if reference else {})
     parts = [
-        f'--frontier\r\nContent-Disposition: form-data; name="file{i}"; filename="{name}"\r\n\r\n'.encode() + file
-        for i, file in enumerate(files)
+        f'--frontier\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode() + file
+        for field, file in named.items()
     ]
     return b"\r\n".join(parts) + (b"\r\n--frontier--\r\n" if close else b""), "multipart/form-data; boundary=frontier"
 
@@ -91,6 +95,51 @@ def test_a_form_with_one_file_works_too_and_its_name_is_never_used(server: Runni
         answer = server.ask("/api/photo", body, Content_Type=kind)
         assert answer.body == plain.body
         assert answer.headers["content-disposition"] == 'attachment; filename="color.jpg"'
+
+
+@pytest.mark.parametrize("target", ["/api/photo", "/api/sheet?try=16"])
+def test_a_photo_follows_a_reference(
+    server: Running, astronaut: NDArray[np.uint8], grey: NDArray[np.uint8], target: str
+) -> None:
+    source, reference = (bad_files.encoded(one[:400, :400], "JPEG") for one in (grey, astronaut[..., ::-1]))
+    body, kind = form(source, reference=reference)
+    alone, guided = server.ask(target, source), server.ask(target, body, Content_Type=kind)
+    assert np.abs(picture(alone).astype(int) - picture(guided)).mean() > 3
+    if "x-notes" in guided.headers:
+        assert any("the reference was followed" in note for note in json.loads(guided.headers["x-notes"]))
+
+
+def test_results_of_other_references_are_told_apart(
+    server: Running, astronaut: NDArray[np.uint8], grey: NDArray[np.uint8]
+) -> None:
+    source = bad_files.encoded(grey, "PNG")
+    marks = set()
+    for reference in (None, astronaut, astronaut[..., ::-1]):
+        body, kind = form(source, reference=None if reference is None else bad_files.encoded(reference, "PNG"))
+        marks.add(probe(server.ask("/api/photo", body, Content_Type=kind).body).fingerprint)
+    assert len(marks) == 3
+
+
+def test_a_bad_reference_is_refused(server: Running) -> None:
+    for reference, status, words in (
+        (b"nothing", 400, "The reference is not a picture"),
+        (PHOTO, 422, "no color to follow"),
+    ):
+        body, kind = form(PHOTO, reference=reference)
+        refused(server.ask("/api/photo", body, Content_Type=kind), status, words)
+    body, kind = form(PHOTO, reference=bad_files.encoded(bad_files.rgb(), "PNG"))
+    refused(server.ask("/api/certainty", body, Content_Type=kind), 400, "leave it out")
+
+
+def test_hints_are_read_from_a_file_and_from_a_result(server: Running) -> None:
+    lines = server.ask("/api/hints", b'{"x": 0.5, "y": 0.25, "color": "navy", "by": "Aunt May"}')
+    [hint] = lines.json
+    assert (hint["x"], hint["color"], hint["by"]) == (0.5, "#000080", "Aunt May")
+    colored = server.ask("/api/photo?hints=0.5,0.25,0.1=navy&hints=0.1,0.1=none", PHOTO)
+    again = server.ask("/api/hints", colored.body).json
+    assert [(one["radius"], one["color"]) for one in again] == [(0.1, "#000080"), (0, "none")]
+    refused(server.ask("/api/hints", PHOTO), 400, "holds no hints")
+    refused(server.ask("/api/hints", b'{"x": 7}'), 422)
 
 
 def test_a_file_that_curl_calls_a_form_is_taken_for_what_it_is(server: Running) -> None:

@@ -439,6 +439,46 @@ def test_a_place_where_a_color_helps_is_found(page: Any, pictures: list[Path]) -
     assert one(page, ".pin").get_attribute("aria-label").startswith("Place 1, #")
 
 
+def test_another_photo_is_followed_over_a_reload_and_in_what_is_saved(
+    page: Any, pictures: list[Path], folder: Path, astronaut: NDArray[np.uint8]
+) -> None:
+    Image.fromarray(astronaut[:, 60:420, ::-1]).save(folder / "blue face.png")
+    choose(page, pictures[0])
+    alone = canvas(page)
+    one(page, "#reference").send_keys(str(folder / "blue face.png"))
+    settled(page)
+    guided = canvas(page)
+    assert np.abs(guided.astype(int) - alone).mean() > 2
+    assert one(page, "#followed span").text == "Follows blue face.png"
+    assert "the reference was followed" in one(page, "#notes").text and problems(page) == []
+    (folder / "downloads" / "portrait-color.jpg").unlink(missing_ok=True)
+    press(page, "#save")
+    saved = np.asarray(Image.open(downloaded(folder, "portrait-color.jpg")))
+    assert np.abs(saved.astype(int) - guided).mean() < 4
+    time.sleep(0.5)  # settings are kept when they rest
+    page.refresh()
+    until(lambda: page.execute_script("return document.body.dataset.ready"))
+    until(lambda: np.array_equal(canvas(page), guided))
+    press(page, "#unfollow")
+    settled(page)
+    assert np.array_equal(canvas(page), alone) and not one(page, "#followed").is_displayed()
+
+
+def test_colors_stated_in_a_result_are_taken_from_it(page: Any, pictures: list[Path], folder: Path) -> None:
+    stated = Colorizer().photo(pictures[0], hints=["0.5,0.8=#204080", "0.2,0.2,0.1=none (Aunt May)"])
+    stated.save(folder / "stated.jpg")
+    choose(page, pictures[0])
+    one(page, "#hints-file").send_keys(str(folder / "stated.jpg"))
+    until(lambda: len(page.find_elements("css selector", "#hints li")) == 2)
+    settled(page)
+    assert np.abs(stated.pixels.astype(int) - canvas(page)).mean() < 2
+    (folder / "downloads" / "portrait-color.jpg").unlink(missing_ok=True)
+    press(page, "#save")
+    assert probe(downloaded(folder, "portrait-color.jpg")).hints == "0.5,0.8=#204080; 0.2,0.2,0.1=none (Aunt May)"
+    one(page, "#hints-file").send_keys(str(pictures[0]))
+    until(lambda: "portrait.jpg: The file holds no hints" in one(page, "#errors").text)
+
+
 def test_where_it_guessed_is_shown(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     press(page, "#show-guessed")

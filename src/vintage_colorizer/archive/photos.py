@@ -324,7 +324,8 @@ def _format_notes(result: ColorizedPhoto, path: str, output: str) -> list[str]:
 def expected_fingerprint(identity: str, colorizer: Colorizer, options: PhotoOptions) -> str:
     """The fingerprint in the result of a file with that size and time."""
     look, network = options.look or PHOTO_LOOK, colorizer.engine(options).info
-    return fingerprint(identity, options, look, settings_of(options, look, network), network)
+    reference = "" if options.reference is None else Origin.of_file(Path(options.reference)).identity
+    return fingerprint(identity, options, look, settings_of(options, look, network), network, reference)
 
 
 def is_up_to_date(target: Path, wanted: str, overwrite: bool) -> bool:

@@ -153,7 +153,9 @@ def photo(
     hints_file: Annotated[
         str | None,
         typer.Option(
-            "--hints", metavar="FILE", help="Hints in a file: JSON lines, or a PNG layer that is opaque where you know."
+            "--hints",
+            metavar="FILE",
+            help="Hints in a file: JSON lines, a PNG layer opaque where you know, or a photo colored with hints.",
         ),
     ] = None,
     try_factors: Annotated[

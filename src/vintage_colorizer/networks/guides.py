@@ -68,6 +68,7 @@ class Guide:
     described: Described
     chroma: Floats
     proposed: Floats | None = None
+    identity: str = ""  # of the picture, where results are to be told apart by it
 
     @classmethod
     def of(cls, described: Described, chroma: Floats, proposed: Floats | None = None) -> Guide:

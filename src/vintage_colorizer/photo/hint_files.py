@@ -1,7 +1,9 @@
-"""Hints in files: JSON lines, or a layer painted in a program such as GIMP or Krita."""
+"""Hints in files: JSON lines, a layer painted in a program such as GIMP or Krita, or a photo colored with hints."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 from pathlib import Path
@@ -12,7 +14,8 @@ from PIL import Image
 
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError
 from vintage_colorizer.files import read_errors, readable_name
-from vintage_colorizer.hints import MOST, Hint
+from vintage_colorizer.hints import MOST, Hint, as_hints
+from vintage_colorizer.photo.reading import probe
 
 FINEST = 64  # cells along the longer side of a painted layer
 OPAQUE = 128  # of 255
@@ -23,11 +26,8 @@ LARGEST_LAYER = 300_000_000  # pixels
 def read_hints(path: Path) -> tuple[Hint, ...]:
     """Read hints from a file.
 
-    A PNG is a layer of the size of the picture, or of its shape: where it is opaque, its color is stated. Any other
-    file holds a JSON object a line: x, y and color, if need be radius and by, see `Hint`.
-
     Raises:
-        InputError: the file cannot be read, or is neither.
+        InputError: the file cannot be read, or holds no hints.
         OptionError: a hint is wrong, or there are too many.
     """
     name = readable_name(path)
@@ -35,12 +35,28 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
         if path.stat().st_size > LARGEST_FILE:
             raise InputError("is too large for a file of hints.", name)
         data = path.read_bytes()
+    return hints_in(data, name)
+
+
+def hints_in(data: bytes, name: str) -> tuple[Hint, ...]:
+    """The hints in a file that was read before; `name` is for errors.
+
+    Of a photo that was colored here, those that were stated. Any other PNG is a layer of the size of the picture, or of
+    its shape: where it is opaque, its color is stated. Any other file holds a JSON object a line: x, y and color, if
+    need be radius and by, see `Hint`. Raises as `read_hints`.
+    """
+    with contextlib.suppress(InputError):  # it is no picture
+        header = probe(data)
+        if header.is_colored:
+            return as_hints(header.hints)
     if data.startswith(b"\x89PNG"):
-        return _of_layer(path)
+        return _of_layer(data, name)
     try:
         lines = [line for line in data.decode("utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
-        raise UnreadableError("is no list of hints: give JSON lines or a PNG layer.", name) from None
+        raise UnreadableError(
+            "holds no hints: give JSON lines, a PNG layer, or a photo that was colored with hints.", name
+        ) from None
     return tuple(_of_line(line, f"{name}, line {number}") for number, line in enumerate(lines, start=1))
 
 
@@ -55,11 +71,10 @@ def _of_line(line: str, where: str) -> Hint:
         raise OptionError(f"{where}: {error}") from None
 
 
-def _of_layer(path: Path) -> tuple[Hint, ...]:
+def _of_layer(data: bytes, name: str) -> tuple[Hint, ...]:
     """A hint for every cell of a grid that is opaque for the most part; the grid is as fine as `MOST` allows."""
-    name = readable_name(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > LARGEST_LAYER:
                 raise InputError("is too large for a layer of hints; scale it down.", name)
             layer = image.convert("RGBA")

@@ -44,6 +44,7 @@ class ColorizedPhoto(Saved):
     network: NetworkInfo
     render_factor: int
     notes: tuple[str, ...]
+    reference: str = ""  # the identity of the picture whose colors were followed
 
     @cached_property
     def origin(self) -> Origin:
@@ -87,7 +88,7 @@ class ColorizedPhoto(Saved):
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.origin.identity, self.options, self.look, self.settings, self.network)
+        return fingerprint(self.origin.identity, self.options, self.look, self.settings, self.network, self.reference)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""
@@ -124,15 +125,20 @@ class ColorizedPhoto(Saved):
         )
 
 
-def fingerprint(identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo) -> str:
-    """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does."""
+def fingerprint(
+    identity: str, options: PhotoOptions, look: str, settings: LookSettings, network: NetworkInfo, reference: str
+) -> str:
+    """32 hexadecimal digits that change when the source, the network or an option that shapes the picture does.
+
+    `reference` is the identity of the picture whose colors are followed, or empty.
+    """
     shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
     for later in ("hints", "repair"):  # results without any are those of versions that had none
         if not shaping[later]:
             del shaping[later]
     parts: list[object] = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]
-    if options.reference is not None:
-        parts.append(Origin.of_file(Path(options.reference)).identity)
+    if reference:
+        parts.append(reference)
     if options.repair:
         parts += [row.sha256 for row in REPAIRS.values()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -85,6 +85,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     for router in (
         photos.routes(service),
         photos.repair_routes(service),
+        photos.hint_routes(service),
         page.routes(service),
         about.routes(),
         films.routes(service, jobs),

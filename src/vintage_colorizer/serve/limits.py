@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
 from starlette.datastructures import Headers, UploadFile
@@ -25,6 +26,7 @@ IN_MEMORY = 2**20  # bytes of a body above which it waits for its turn on the di
 GRACE_SECONDS = 10.0  # in which a client need not have sent anything
 SLOWEST = 32 * 1024  # bytes a second it must send on average after that
 LINGER_SECONDS = 2.0  # for which the rest of a body is swallowed after an answer that did not wait for it
+REFERENCE = "reference"  # the field of a form with a picture whose colors are to be followed
 FORMS = ("multipart/form-data",)
 # application/x-www-form-urlencoded is not among them: curl and wget call every file that, unless told otherwise.
 REFUSED_TYPES = ("text/", "application/json")
@@ -34,11 +36,25 @@ CLOSE = {"Connection": "close"}  # what is left of a body after a refusal is nev
 # --- Bodies ---------------------------------------------------------------------------------------------
 
 
-async def receive_file(request: Request, max_bytes: int) -> BinaryIO:
-    """The file a request carries, as its raw body or as the one file of a form.
+@dataclass(frozen=True)
+class Upload:
+    """The files of a request."""
+
+    file: BinaryIO
+    reference: BinaryIO | None = None  # a picture whose colors the file is to follow
+
+    def close(self) -> None:
+        """Let go of them."""
+        self.file.close()
+        if self.reference is not None:
+            self.reference.close()
+
+
+async def receive_files(request: Request, max_bytes: int) -> Upload:
+    """What a request carries: a file as its raw body, or a form with one, and perhaps one named `reference`.
 
     Raises:
-        HTTPException: 400 no or several files, 408 too slow, 413 over `max_bytes`, 415 not a file.
+        HTTPException: 400 no or too many files, 408 too slow, 413 over `max_bytes`, 415 not a file.
         ClientDisconnect: nobody waits for the answer any more.
     """
     kind = request.headers.get("content-type", "").lower()
@@ -46,19 +62,19 @@ async def receive_file(request: Request, max_bytes: int) -> BinaryIO:
         raise HTTPException(415, f"Send the file itself or a form with one file, not {kind.split(';')[0]}.", CLOSE)
     guarded = Request(request.scope, _guarded(request, max_bytes))
     if kind.startswith(FORMS):
-        return await _file_of_form(guarded)
+        return await _files_of_form(guarded)
     file: Any = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by its consumer
     try:
         async for chunk in guarded.stream():
             file.write(chunk)
-        return _rewound(file)
+        return Upload(_rewound(file))
     except BaseException:
         file.close()
         raise
 
 
 async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> None:
-    """Write the raw body of a request into a file. Raises as `receive_file`."""
+    """Write the raw body of a request into a file. Raises as `receive_files`."""
     kind = request.headers.get("content-type", "").lower()
     if kind.startswith((*REFUSED_TYPES, *FORMS)):
         raise HTTPException(415, f"Send the file itself, not {kind.split(';')[0]}.", CLOSE)
@@ -68,12 +84,15 @@ async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> Non
         raise HTTPException(400, "The file is empty; send one with something in it.", CLOSE)
 
 
-async def _file_of_form(request: Request) -> BinaryIO:
-    form = await request.form(max_files=1, max_fields=0)
-    files = [value for value in form.values() if isinstance(value, UploadFile)]
-    if len(files) != 1:
-        raise HTTPException(400, "The form has no file; send exactly one.", CLOSE)
-    return _rewound(files[0].file)
+async def _files_of_form(request: Request) -> Upload:
+    form = await request.form(max_files=2, max_fields=0)
+    sent = [(name, value.file) for name, value in form.multi_items() if isinstance(value, UploadFile)]
+    files = [file for name, file in sent if name != REFERENCE]
+    references = [file for name, file in sent if name == REFERENCE]
+    if len(files) != 1 or len(references) > 1:
+        message = f"The form has {len(files)} files; send exactly one, and a {REFERENCE} beside it if you like."
+        raise HTTPException(400, message, CLOSE)
+    return Upload(_rewound(files[0]), _rewound(references[0]) if references else None)
 
 
 def _rewound(file: IO[bytes]) -> BinaryIO:
@@ -186,25 +205,25 @@ class Desk:
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="photo")
         self.taken = 0
 
-    async def serve(self, request: Request, max_bytes: int, work: Callable[[BinaryIO, Task], Result]) -> Result:
-        """Receive the file of a request and do `work` on it, unless the client goes away meanwhile.
+    async def serve(self, request: Request, max_bytes: int, work: Callable[[Upload, Task], Result]) -> Result:
+        """Receive the files of a request and do `work` on it, unless the client goes away meanwhile.
 
         Raises:
-            HTTPException: 503 no seat is free or the work takes too long; or as `receive_file`.
+            HTTPException: 503 no seat is free or the work takes too long; or as `receive_files`.
             ClientDisconnect: nobody waits for the answer any more.
         """
         if self.taken >= self._seats:
             raise self._busy("Too many photos are waiting; try again soon.")
         self.taken += 1
         try:
-            file = await receive_file(request, max_bytes)
+            upload = await receive_files(request, max_bytes)
         except BaseException:
             self.taken -= 1
             raise
         task = Task()
-        future = self._pool.submit(_run, work, file, task)
+        future = self._pool.submit(_run, work, upload, task)
         result = asyncio.wrap_future(future)
-        result.add_done_callback(lambda _: self._leave(file, result))
+        result.add_done_callback(lambda _: self._leave(upload, result))
         try:
             return await self._until_gone(request, result)
         finally:
@@ -225,8 +244,8 @@ class Desk:
             raise ClientDisconnect
         raise self._busy("The photo takes too long; try a smaller one, or again later.")
 
-    def _leave(self, file: BinaryIO, result: asyncio.Future[Any]) -> None:
-        file.close()
+    def _leave(self, upload: Upload, result: asyncio.Future[Any]) -> None:
+        upload.close()
         self.taken -= 1
         if not result.cancelled():
             result.exception()  # seen, so that nothing complains when nobody waits for it
@@ -239,9 +258,9 @@ class Desk:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(work: Callable[[BinaryIO, Task], Result], file: BinaryIO, task: Task) -> Result:
+def _run(work: Callable[[Upload, Task], Result], upload: Upload, task: Task) -> Result:
     task.check()
-    return work(file, task)
+    return work(upload, task)
 
 
 async def _gone(request: Request) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,13 +20,15 @@ from pydantic_core import PydanticCustomError
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
+from vintage_colorizer.networks.guides import Guide
 from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings, RenderFactor, Several
 from vintage_colorizer.photo.formats import SUFFIXES, output_format
 from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.photo.sheets import render_factor_sheet
 from vintage_colorizer.serve.limits import Task
 from vintage_colorizer.serve.proposals import Proposals
-from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
+from vintage_colorizer.serve.service import BINARY, GUIDED_BODY, Service, photo_router
 
 PAGE = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -91,21 +94,25 @@ def routes(service: Service) -> APIRouter:
     """The page's own endpoints."""
     router, proposals = photo_router(), Proposals(service.colorizer)
 
-    @router.post("/preview", openapi_extra=PHOTO_BODY)
+    @router.post("/preview", openapi_extra=GUIDED_BODY)
     async def make_preview(request: Request, settings: Annotated[PhotoSettings, Query()]) -> PhotoPreview:
         """Color a small version of a photo, as picture and chroma maps that a browser can merge."""
         options = service.photo_options(settings)
-        return await service.with_photo(request, lambda photo, task: preview(proposals, photo, options, task), options)
 
-    @router.post("/sheet", response_class=Response, responses={200: SHEET}, openapi_extra=PHOTO_BODY)
+        def work(photo: Photo, guide: Guide | None, task: Task) -> PhotoPreview:
+            return preview(photo, options, proposals.of(photo, options, task, guide))
+
+        return await service.with_guided_photo(request, work, options)
+
+    @router.post("/sheet", response_class=Response, responses={200: SHEET}, openapi_extra=GUIDED_BODY)
     async def make_sheet(request: Request, query: Annotated[SheetQuery, Query()]) -> Response:
         """Color a photo at several render factors, as one labeled contact sheet."""
         options, factors = service.photo_options(query), query.factors.split(",")
 
-        def work(photo: Photo, task: Task) -> bytes:
-            return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors, options)))
+        def work(photo: Photo, guide: Guide | None, task: Task) -> bytes:
+            return encoded(render_factor_sheet(service.colorizer.at_render_factors(photo, factors, options, guide)))
 
-        return Response(await service.with_photo(request, work, options), media_type="image/jpeg")
+        return Response(await service.with_guided_photo(request, work, options), media_type="image/jpeg")
 
     return router
 
@@ -126,9 +133,9 @@ def _add_file(app: FastAPI, path: Path) -> None:
     app.get("/" if path.name == "index.html" else f"/{path.name}", include_in_schema=False)(file)
 
 
-def preview(proposals: Proposals, photo: Photo, options: PhotoOptions, task: Task) -> PhotoPreview:
-    """What the page needs to show a photo and to answer its sliders."""
-    first, *others = proposals.of(photo, options, task)
+def preview(photo: Photo, options: PhotoOptions, proposed: Sequence[ColorizedPhoto]) -> PhotoPreview:
+    """What the page needs to show a photo and to answer its sliders, of what `Proposals.of` gives."""
+    first, *others = proposed
     maps = [one.final_chroma if options.hints else one.chroma for one in others]
     picture = small_picture(photo.pixels)
     height, width = first.luma.shape

@@ -11,15 +11,18 @@ from PIL import Image
 from pydantic import Field
 
 from vintage_colorizer.color import eight_bit
+from vintage_colorizer.hints import Hint
+from vintage_colorizer.networks.guides import Guide
 from vintage_colorizer.networks.suggestions import Place
 from vintage_colorizer.options import PhotoSettings, RepairOptions, RepairSettings
 from vintage_colorizer.photo.formats import HOLDS, SUFFIXES, output_format
+from vintage_colorizer.photo.hint_files import hints_in
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.repair.repairing import RepairedPhoto
 from vintage_colorizer.repair.sidecar import mask_picture
 from vintage_colorizer.serve.limits import Task
-from vintage_colorizer.serve.service import BINARY, PHOTO_BODY, Service, photo_router
+from vintage_colorizer.serve.service import BINARY, GUIDED_BODY, PHOTO_BODY, Service, photo_router
 
 COLORED: dict[str, Any] = {
     "description": "The colored photo.",
@@ -58,20 +61,23 @@ def routes(service: Service) -> APIRouter:
     """The endpoints for photos."""
     router = photo_router()
 
-    @router.post("/photo", response_class=Response, responses={200: COLORED}, openapi_extra=PHOTO_BODY)
+    @router.post("/photo", response_class=Response, responses={200: COLORED}, openapi_extra=GUIDED_BODY)
     async def photo(request: Request, settings: Annotated[PhotoSettings, Query()]) -> Response:
-        """Color a photo: send the file as the body, or a form with one file; get a picture of the same format."""
+        """Color a photo: send the file as the body, or a form with one file; get a picture of the same format.
+
+        A second file of the form, named `reference`, is a picture in color whose colors the photo is to follow.
+        """
         options = service.photo_options(settings)
 
-        def work(photo: Photo, task: Task) -> tuple[bytes, str, dict[str, str]]:
-            result = service.colorizer.color(photo, options)
+        def work(photo: Photo, guide: Guide | None, task: Task) -> tuple[bytes, str, dict[str, str]]:
+            result = service.colorizer.color(photo, options, guide)
             task.check()
             file = io.BytesIO()
             result.write(file, options.format)
             format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
             return file.getvalue(), format, facts(result, format)
 
-        data, format, headers = await service.with_photo(request, work, options)
+        data, format, headers = await service.with_guided_photo(request, work, options)
         headers["Content-Disposition"] = f'attachment; filename="color{SUFFIXES[format]}"'
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
@@ -96,6 +102,18 @@ def routes(service: Service) -> APIRouter:
             return file.getvalue()
 
         return Response(await service.with_photo(request, work, options), media_type="image/png")
+
+    return router
+
+
+def hint_routes(service: Service) -> APIRouter:
+    """The endpoint that reads hints, which needs no network."""
+    router = photo_router(())
+
+    @router.post("/hints", openapi_extra=PHOTO_BODY)
+    async def hints(request: Request) -> list[Hint]:
+        """Read hints from a file: JSON lines, a painted PNG layer, or a photo that was colored with hints."""
+        return list(await service.with_file(request, lambda data: hints_in(data, "The file")))
 
     return router
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
 
 from vintage_colorizer import errors
 from vintage_colorizer.archive.photos import LargePhotos
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.errors import InputError, OptionError, VintageColorizerError
+from vintage_colorizer.networks.guides import Guide
 from vintage_colorizer.options import PhotoOptions, PhotoSettings, ServeOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.serve.answers import BODY, EVERYWHERE, NETWORK, failures
-from vintage_colorizer.serve.limits import Desk, Result, Task
+from vintage_colorizer.serve.limits import REFERENCE, Desk, Result, Task, Upload
 
 # What an error of ours means in HTTP; the first class that fits counts.
 STATUS: list[tuple[type[VintageColorizerError], int]] = [
@@ -32,14 +35,19 @@ STATUS: list[tuple[type[VintageColorizerError], int]] = [
 REPEATED = {"hints", "repair", "only"}  # options that may be given several times
 CLIENT_GONE = 499  # nobody reads it
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"type": "object", "properties": {"file": BINARY["schema"]}, "required": ["file"]}
-# Bodies are not FastAPI's to read, for it would take in all of one before anybody could refuse it.
-PHOTO_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"image/*": BINARY, "application/octet-stream": BINARY, "multipart/form-data": {"schema": _FORM}},
-    }
-}
+
+
+def _photo_body(*fields: str) -> dict[str, Any]:
+    """A photo as it is, or a form with a file, and perhaps others. FastAPI must not read it: it would take it all in
+    before anybody could refuse it.
+    """
+    form = {"type": "object", "properties": dict.fromkeys(("file", *fields), BINARY["schema"]), "required": ["file"]}
+    kinds = {"image/*": BINARY, "application/octet-stream": BINARY, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": kinds}}
+
+
+PHOTO_BODY = _photo_body()
+GUIDED_BODY = _photo_body(REFERENCE)
 FILM_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"video/*": BINARY, "application/octet-stream": BINARY}}
 }
@@ -60,24 +68,56 @@ class Service:
         """What a visitor wants, on the owner's machine."""
         return self.colorizer.options.replace(**settings.part(PhotoSettings))
 
+    async def with_file(self, request: Request, work: Callable[[bytes], Result]) -> Result:
+        """Receive the file of a request and do something with it, when its turn comes."""
+        return await self._serve(request, lambda upload, task: work(upload.file.read()))
+
     async def with_photo(
         self, request: Request, work: Callable[[Photo, Task], Result], options: PhotoOptions | None = None
     ) -> Result:
         """Receive the photo of a request and do something with it, repaired if so wanted, when its turn comes."""
-        limit = self.options.max_megapixels
 
-        def read_and_work(file: BinaryIO, task: Task) -> Result:
-            data = file.read()
-            with self._large.room_for(probe(data, max_megapixels=limit)):
-                task.check()
-                photo = read_photo(data, max_megapixels=limit)
-                task.check()
-                if options is not None:
-                    photo = self.colorizer.prepared(photo, options)
-                    task.check()
-                return work(photo, task)
+        def read_and_work(upload: Upload, task: Task) -> Result:
+            if upload.reference is not None:
+                raise HTTPException(400, "Nothing is colored here, so a reference says nothing; leave it out.")
+            return self._work(upload.file, task, options, work)
 
-        return await self.desk.serve(request, int(self.options.max_megabytes * 1e6), read_and_work)
+        return await self._serve(request, read_and_work)
+
+    async def with_guided_photo(
+        self, request: Request, work: Callable[[Photo, Guide | None, Task], Result], options: PhotoOptions
+    ) -> Result:
+        """As `with_photo`, with what the reference teaches that may lie beside the photo."""
+
+        def read_and_work(upload: Upload, task: Task) -> Result:
+            guide = None if upload.reference is None else self._guide(upload.reference, options)
+            return self._work(upload.file, task, options, lambda photo, task: work(photo, guide, task))
+
+        return await self._serve(request, read_and_work)
+
+    async def _serve(self, request: Request, work: Callable[[Upload, Task], Result]) -> Result:
+        return await self.desk.serve(request, int(self.options.max_megabytes * 1e6), work)
+
+    def _guide(self, file: BinaryIO, options: PhotoOptions) -> Guide:
+        data = file.read()
+        try:
+            with self._large.room_for(probe(data, max_megapixels=options.max_megapixels)):
+                return self.colorizer.guide_of(data, options, identity=hashlib.sha256(data).hexdigest())
+        except InputError as error:
+            raise error.about("The reference") from None
+
+    def _work(
+        self, file: BinaryIO, task: Task, options: PhotoOptions | None, work: Callable[[Photo, Task], Result]
+    ) -> Result:
+        data, limit = file.read(), self.options.max_megapixels
+        with self._large.room_for(probe(data, max_megapixels=limit)):
+            task.check()
+            photo = read_photo(data, max_megapixels=limit)
+            task.check()
+            if options is not None:
+                photo = self.colorizer.prepared(photo, options)
+                task.check()
+            return work(photo, task)
 
 
 def photo_router(network: tuple[int, ...] = NETWORK) -> APIRouter:

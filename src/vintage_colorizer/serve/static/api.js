@@ -33,12 +33,22 @@ const MOST_TRIES = 20;
 export const ask = (path, options = {}) => answered(() => fetch(path, options), options.signal);
 
 /**
- * Send a file, as `ask` does.
+ * Send a file, as `ask` does; a reference is a picture whose colors it is to follow.
  * @param {string} path
  * @param {Blob} file
- * @param {{signal?: AbortSignal, sent?: Sent}} options
+ * @param {{signal?: AbortSignal, sent?: Sent, reference?: Blob | null}} options
  */
-export const send = (path, file, { signal, sent } = {}) => answered(() => upload(path, file, signal, sent), signal);
+export function send(path, file, { signal, sent, reference } = {}) {
+  const body = reference ? formOf({ file, reference }) : file;
+  return answered(() => upload(path, body, signal, sent), signal);
+}
+
+/** @param {Record<string, Blob>} files */
+function formOf(files) {
+  const form = new FormData();
+  for (const [name, file] of Object.entries(files)) form.append(name, file);
+  return form;
+}
 
 /**
  * @param {() => Promise<Response>} reach
@@ -67,12 +77,12 @@ function unreachable(error) {
 /**
  * As fetch, which cannot tell how far an upload is.
  * @param {string} path
- * @param {Blob} file
+ * @param {Blob | FormData} body
  * @param {AbortSignal | undefined} signal
  * @param {Sent | undefined} sent
  * @returns {Promise<Response>}
  */
-function upload(path, file, signal, sent) {
+function upload(path, body, signal, sent) {
   const request = new XMLHttpRequest();
   const stop = () => request.abort();
   signal?.addEventListener("abort", stop);
@@ -83,8 +93,8 @@ function upload(path, file, signal, sent) {
     request.onload = () => resolve(new Response(request.response, { status: request.status, headers: headersOf(request) }));
     request.responseType = "blob";
     request.open("POST", path);
-    request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.send(file);
+    if (body instanceof Blob) request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.send(body);
   }).finally(() => signal?.removeEventListener("abort", stop));
 }
 

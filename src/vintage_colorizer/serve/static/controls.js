@@ -42,6 +42,7 @@ export function fill(known, settings) {
     strip: fields.strip.default,
     hints: [],
     repair: [],
+    reference: null,
   };
 }
 

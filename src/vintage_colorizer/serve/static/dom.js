@@ -19,6 +19,19 @@ export function on(selector, kind, act) {
 }
 
 /**
+ * Listen to a field that takes files; the same ones can be chosen again.
+ * @param {string} selector
+ * @param {(files: File[]) => void} act
+ */
+export function onFiles(selector, act) {
+  on(selector, "change", ({ target }) => {
+    const files = [...target.files];
+    target.value = "";
+    if (files.length) act(files);
+  });
+}
+
+/**
  * A button with a name for those who cannot see it.
  * @param {string} kind
  * @param {string} label

@@ -33,11 +33,6 @@ export function start(known, health) {
   for (const look of looks) find("#film-look").append(new Option(capitalized(look), look));
   find("#film-look").value = known.film_look;
   find("#film-preview-label").textContent = `Only ${PREVIEW_SECONDS} seconds, side by side`;
-  const file = find("#film-file");
-  file.addEventListener("change", () => {
-    add([...file.files]);
-    file.value = "";
-  });
   refresh();
 }
 

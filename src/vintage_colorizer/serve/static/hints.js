@@ -2,8 +2,8 @@
 // Colors that somebody knows: pins on the photo, and the same as a list for keyboard and screen reader.
 
 import { query, send } from "./api.js";
-import { button, find, on } from "./dom.js";
-import { complain } from "./messages.js";
+import { button, find, on, onFiles } from "./dom.js";
+import { calm, complain, say, Told } from "./messages.js";
 
 /** @import { Place } from "./api.js" */
 /** @import { Chosen, Item, Said } from "./item.js" */
@@ -27,6 +27,7 @@ export function listen(shown, hear) {
   on("#tell", "click", () => tell(!telling()));
   on("#tell-middle", "click", () => add(0.5, 0.5));
   on("#tell-where", "click", addWhereUnsure);
+  onFiles("#hints-file", ([file]) => load(file));
   on("#pins", "click", addAtPointer);
 }
 
@@ -77,6 +78,24 @@ async function addWhereUnsure() {
     if (place) add(inside(place.x), inside(place.y));
   } catch (error) {
     complain(error, addWhereUnsure);
+  }
+}
+
+/**
+ * Add the hints of a file: JSON lines, a painted layer, or a photo that was colored with hints.
+ * @param {File} file
+ */
+async function load(file) {
+  calm(load);
+  try {
+    /** @type {Said[]} */
+    const known = await (await send("api/hints", file)).json();
+    if (!known.length) throw new Told("no colors are stated in it.");
+    const added = known.map(({ x, y, color, radius, by }) => ({ x, y, color, radius, by }));
+    change({ hints: [...current().settings.hints, ...added] });
+    say(`${known.length} colors taken from ${file.name}`);
+  } catch (error) {
+    complain(error instanceof Told ? new Told(`${file.name}: ${error.message}`) : error, load);
   }
 }
 

@@ -8,8 +8,10 @@ import { drawingOn } from "./canvas.js";
 /**
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
  * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
- *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[]}} Chosen
- * @typedef {{x: number, y: number, color: string}} Said a color that somebody knows; "" as long as it is not said
+ *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[],
+ *   reference: File | null}} Chosen
+ * @typedef {{x: number, y: number, color: string, radius?: number, by?: string}} Said a color that somebody knows; "" as
+ *   long as it is not said
  */
 
 const THUMB = 176; // pixels
@@ -55,7 +57,8 @@ export class Item {
   get wanted() {
     const { vividness, hints, ...rest } = this.settings;
     const factor = this.facts && !this.stale ? this.facts.render_factor : rest.render_factor;
-    return { ...rest, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
+    const itself = { reference: null }; // is sent beside the photo
+    return { ...rest, ...itself, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
   }
 
   /** What to send to be colored again: a small picture is enough for the network, and quick however large the photo is. */
@@ -77,7 +80,7 @@ export class Item {
     this.settings = { ...before, ...settings };
     const [hints, known] = [said(this.settings.hints), said(before.hints)];
     const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
-    const again = hinted || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
+    const again = hinted || this.settings.reference !== before.reference || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
     if (String(this.settings.repair) !== String(before.repair)) this.small = null; // it shows the other repairs
     this.stale ||= again;
     if (!this.stale) this.settings.vividness ??= this.facts?.vividness ?? null; // the look's own, known without asking
@@ -124,4 +127,9 @@ export class Item {
  * Hints as the API takes them.
  * @param {Said[]} hints
  */
-const said = (hints) => hints.filter(({ color }) => color).map(({ x, y, color }) => `${x},${y}=${color}`);
+const said = (hints) => hints.filter(({ color }) => color).map(asText);
+
+/** @param {Said} hint */
+function asText({ x, y, color, radius, by }) {
+  return `${x},${y}${radius ? `,${radius}` : ""}=${color}${by ? ` (${by})` : ""}`;
+}

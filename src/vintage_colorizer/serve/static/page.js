@@ -2,7 +2,7 @@
 // Starts the page: what the server offers, then photos and films.
 
 import { ask } from "./api.js";
-import { find } from "./dom.js";
+import { find, onFiles } from "./dom.js";
 import * as films from "./films.js";
 import { acceptAnywhere, kindOf } from "./intake.js";
 import { complain } from "./messages.js";
@@ -15,12 +15,7 @@ async function main() {
   const [known, settings, health] = await Promise.all(paths.map(async (path) => (await ask(path)).json()));
   await photos.start(known, settings, health);
   if (health.limits.film_megabytes) startTabs(known, health);
-  for (const field of [find("#files"), find("#film-file")]) {
-    field.addEventListener("change", () => {
-      take([...field.files]);
-      field.value = "";
-    });
-  }
+  for (const field of ["#files", "#film-file"]) onFiles(field, take);
   acceptAnywhere((files) => files.then(take).catch((error) => complain(error, acceptAnywhere)));
   document.body.dataset.ready = "yes";
 }

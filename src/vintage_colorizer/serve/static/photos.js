@@ -12,6 +12,7 @@ import { Item } from "./item.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
 import { inTurn } from "./queue.js";
+import * as reference from "./reference.js";
 import { save, saveAll } from "./saving.js";
 import { compare } from "./sheet.js";
 import * as shoebox from "./shoebox.js";
@@ -40,6 +41,7 @@ export async function start(known, settings, health) {
   fresh = fill(known, settings);
   listen(change, () => current.settings);
   hints.listen(() => current, change);
+  reference.listen(change);
   certainty.listen(() => current);
   listenToButtons();
   const ready = (/** @type {Chosen} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
@@ -124,8 +126,7 @@ function show(item) {
   current = item;
   item.shown = Date.now();
   drawGallery();
-  showSettings(item);
-  hints.showHints();
+  showControls();
   paint();
   const begun = item.waiting !== null && item.sent > 0; // else it may wait for its turn, which comes first now
   if (!item.preview && !item.error && !begun) load(item);
@@ -210,9 +211,14 @@ function apply(step) {
     else if (item === current) paint();
     keepSoon(item);
   }
+  showControls();
+  showHistory();
+}
+
+function showControls() {
   showSettings(current);
   hints.showHints();
-  showHistory();
+  reference.show(current);
 }
 
 function showHistory() {
@@ -279,7 +285,7 @@ async function propose(item, signal) {
   const { look, network, render_factor, saturation, warmth, hints: known, repair } = item.wanted;
   const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair })}`;
   const { sending } = item;
-  const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share) })).json();
+  const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), reference: item.settings.reference })).json();
   const picture = await pixelsOf(answer.picture);
   item.small = answer.width > picture.width ? await encoded(picture) : item.small;
   item.answer(new Preview(answer, picture), sending);
