@@ -449,7 +449,12 @@ class ServeOptions(BaseOptions):
     max_megapixels: float = Field(100.0, gt=0, le=10_000, description="Refuse larger pictures.")
     max_megabytes: float = Field(100.0, gt=0, le=2000, description="Refuse larger picture files.")
     max_film_megabytes: float = Field(4000.0, gt=0, le=1_000_000, description="Refuse larger film files.")
-    keep_hours: float = Field(24.0, gt=0, le=1000, description="Remove films that nobody fetched in this time.")
+    keep_hours: float = Field(24.0, gt=0, le=1000, description="Remove films that nobody touched in this time.")
+    films: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder in which films wait, over a restart of the server too; one of the user's by default.",
+    )
 
 
 def _sentence(group: type[BaseOptions], error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Iterator
@@ -21,12 +22,33 @@ from vintage_colorizer.serve import guard, limits, uvicorn_private
 pytestmark = pytest.mark.long
 
 TOKEN = "sesame-open"
+COLORED = bad_files.encoded(bad_files.rgb(), "PNG")
 PHOTO_TARGETS = ("/api/photo", "/api/preview", "/api/sheet?try=8,auto", "/api/suggest", "/api/certainty")
 GUIDED = PHOTO_TARGETS[:3]
 REPAIR = "/api/repair"
 HINTS = "/api/hints"
 POSTS = (*PHOTO_TARGETS, REPAIR, HINTS, "/api/film")
-GETS = ("/api/looks", "/api/settings", "/api/health", "/api/jobs", "/api/jobs/x", "/api/jobs/x/result")
+GETS = (
+    "/api/looks",
+    "/api/settings",
+    "/api/health",
+    "/api/jobs",
+    "/api/films",
+    "/api/jobs/x",
+    "/api/jobs/x/result",
+    "/api/films/x",
+    "/api/films/x/still",
+)
+BEGIN = "/api/films?name=x&size=5"
+OTHERS = (  # method, target, and whether there is a body that is waited for
+    ("POST", BEGIN, False),
+    ("PATCH", "/api/films/x?offset=0", True),
+    ("PUT", "/api/films/x/keyframes?at=0", True),
+    ("POST", "/api/films/x/jobs", False),
+    ("DELETE", "/api/jobs/x", False),
+    ("DELETE", "/api/films/x", False),
+    ("DELETE", "/api/films/x/keyframes", False),
+)
 Observed = set[tuple[str, str, int]]
 
 
@@ -76,7 +98,7 @@ def everything() -> list[tuple[str, str, bytes | None]]:
     return [
         *(("POST", target, PHOTO) for target in POSTS),
         *(("GET", target, None) for target in GETS),
-        ("DELETE", "/api/jobs/x", None),
+        *((method, target, b"x" if takes_body else None) for method, target, takes_body in OTHERS),
     ]
 
 
@@ -94,7 +116,8 @@ def test_all_that_is_documented_happens(
     walk = Walk(server)
     photos(walk)
     films(walk, bad_films.make_film(tmp_path / "reel.mp4", codec="h264", frames=5).read_bytes())
-    for target in GETS[:4]:
+    desk(walk, bad_films.make_film(tmp_path / "desk.mp4", codec="h264", frames=5).read_bytes())
+    for target in GETS[:5]:
         assert walk.ask(target).status == 200
     for method, target, body in everything():
         assert walk.ask(target, body, method=method, Host="evil.example").status == 403
@@ -109,6 +132,9 @@ def test_all_that_is_documented_happens(
             walk.dawdle(method, target)
         for target in POSTS:
             assert walk.ask(target, b"few", Content_Length="1000").status == 408
+        film = walk.ask(BEGIN.replace("size=5", "size=1000"), method="POST").json["id"]
+        slow = walk.ask(f"/api/films/{film}?offset=0", b"few", method="PATCH", Content_Length="1000")
+        assert slow.status == 408 and walk.ask(f"/api/films/{film}").json["received"] == 3
     with monkeypatch.context() as patch:
         for name in ("inference.propose", "suggestions.ask_posterior"):
             patch.setattr(f"vintage_colorizer.networks.{name}", fail)
@@ -119,7 +145,12 @@ def test_all_that_is_documented_happens(
     locked = Walk(guarded)
     for method, target, body in everything():
         assert locked.ask(target, body, method=method).status == (200 if target == "/api/health" else 401)
-    locked.ask("/api/film", b"1\r\nx\r\n0\r\n\r\n", Transfer_Encoding="chunked", Authorization=f"Bearer {TOKEN}")
+    known = f"Bearer {TOKEN}"
+    assert (
+        locked.ask("/api/film", b"1\r\nx\r\n0\r\n\r\n", Transfer_Encoding="chunked", Authorization=known).status == 507
+    )
+    assert locked.ask(f"{BEGIN}{'0' * 11}", method="POST", Authorization=known).status == 507
+    full_disk(locked, known, monkeypatch)
     assert walk.observed | locked.observed == documented(locked.document)
     assert documented(walk.document) == {one for one in documented(locked.document) if one[2] != 401}
 
@@ -169,6 +200,69 @@ def films(walk: Walk, reel: bytes) -> None:
         assert walk.ask(f"/api/jobs/{job}", method="DELETE").status == 204
     for target, method in ((f"/api/jobs/{whole}", "GET"), (result, "GET"), (f"/api/jobs/{whole}", "DELETE")):
         assert walk.ask(target, method=method).status == 404
+
+
+def desk(walk: Walk, reel: bytes) -> None:
+    """A film that is sent once."""
+    begin = f"/api/films?name=x&size={len(reel)}"
+    film = f"/api/films/{walk.ask(begin, method='POST').json['id']}"
+    assert walk.ask("/api/films?name=x&size=3000000", method="POST").status == 413
+    assert walk.ask("/api/films?name=x&size=0", method="POST").status == 422
+    still, job, stills = f"{film}/still?at=0", f"{film}/jobs", f"{film}/keyframes?at=0"
+    for target, method, body in ((still, "GET", None), (job, "POST", None), (stills, "PUT", COLORED)):
+        assert walk.ask(target, body, method=method).status == 409
+    upload = f"{film}?offset=0"
+    for body, status, headers in (
+        (b"", 400, {}),
+        (reel + b"x", 413, {}),
+        (reel, 415, {"Content_Type": "text/plain"}),
+        (reel, 200, {}),
+        (reel, 409, {}),
+    ):
+        assert walk.ask(upload, body, method="PATCH", **headers).status == status
+    assert walk.ask(f"{film}?offset=-1", reel, method="PATCH").status == 422
+    assert walk.ask(film).status == walk.ask(still).status == 200
+    assert walk.ask(f"{film}/still?at=-1").status == 422
+    for body, status, headers in (
+        (COLORED, 200, {}),
+        (b"", 400, {}),
+        (bytes(4_000_000), 413, {}),
+        (COLORED, 415, {"Content_Type": "text/plain"}),
+    ):
+        assert walk.ask(stills, body, method="PUT", **headers).status == status
+    assert walk.ask(f"{film}/keyframes?at=-1", COLORED, method="PUT").status == 422
+    assert walk.ask(f"{job}?crf=99", method="POST").status == 422
+    started = walk.ask(job, method="POST")
+    assert started.status == 202
+    wait_for_end(walk, started.json["id"])
+    assert walk.ask(f"{film}/keyframes", method="DELETE").status == 204
+    broken = f"/api/films/{walk.ask('/api/films?name=x&size=9', method='POST').json['id']}"
+    assert walk.ask(f"{broken}?offset=0", bytes(9), method="PATCH").status == 200
+    assert walk.ask(f"{broken}/still").status == 400
+    assert walk.ask(film, method="DELETE").status == walk.ask(broken, method="DELETE").status == 204
+    for method, target in (
+        ("GET", film),
+        ("GET", still),
+        ("DELETE", film),
+        ("DELETE", f"{film}/keyframes"),
+        ("POST", job),
+    ):
+        assert walk.ask(target, method=method).status == 404
+    for method, target in (("PATCH", upload), ("PUT", stills)):
+        assert walk.ask(target, COLORED, method=method).status == 404
+
+
+def full_disk(walk: Walk, known: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film whose rest finds no room."""
+    film = walk.ask(BEGIN, method="POST", Authorization=known).json["id"]
+
+    async def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vintage_colorizer.serve.films.receive_into", full)
+        assert walk.ask(f"/api/films/{film}?offset=0", b"x", method="PATCH", Authorization=known).status == 507
+    assert walk.ask(f"/api/films/{film}", method="DELETE", Authorization=known).status == 204
 
 
 def wait_for_end(walk: Walk, job: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import time
@@ -9,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from support import bad_films
+from support import bad_files, bad_films
 from support.servers import Answer, Running, running
+from vintage_colorizer.errors import OptionError
+from vintage_colorizer.options import ServeOptions
+from vintage_colorizer.serve.app import create_app
 
 pytestmark = pytest.mark.long
 
@@ -36,11 +42,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Running]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tempfile.tempdir", str(home))
-        with running(max_film_megabytes=5, workers=1) as one:
-            yield one
-    assert list(home.iterdir()) == []  # the server has gone and left nothing
+    with running(max_film_megabytes=5, workers=1, films=str(home / "films")) as one:
+        yield one
+    assert list(home.iterdir()) == []  # the server has gone, no film was left, and nothing of ours
 
 
 class Visitor:
@@ -73,8 +77,9 @@ class Visitor:
 def visitor(server: Running) -> Iterator[Visitor]:
     one = Visitor(server)
     yield one
-    for job in one.ask("/api/jobs").json:
-        assert one.ask(f"/api/jobs/{job['id']}", method="DELETE").status == 204
+    for kind in ("jobs", "films"):
+        for seen in one.ask(f"/api/{kind}").json:
+            assert one.ask(f"/api/{kind}/{seen['id']}", method="DELETE").status == 204
 
 
 def test_a_film_is_colored_and_only_its_owner_sees_it(server: Running, reel: bytes, visitor: Visitor) -> None:
@@ -117,9 +122,14 @@ def test_a_film_can_be_stopped_and_leaves_nothing(home: Path, long_reel: bytes, 
     assert visitor.ask(f"{job}/result").status == 409
     assert visitor.ask(job, method="DELETE").status == 204
     assert visitor.ask(job).status == 404
-    while any(path.is_file() for path in home.rglob("*")) and time.monotonic() < end:
+    while files(home) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not any(path.is_file() for path in home.rglob("*"))
+    assert files(home) == []
+
+
+def files(home: Path) -> list[Path]:
+    """All files but the lock of the server."""
+    return [path for path in home.rglob("*") if path.is_file() and path.name != "films.lock"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +158,7 @@ def test_bad_options_are_refused(visitor: Visitor, reel: bytes, query: str) -> N
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..%2f..%2fetc", "C:%5Cx", "a%00b", "x" * 3000, "-rf", "%3Cb%3E"])
 def test_names_are_only_shown(home: Path, visitor: Visitor, name: str) -> None:
     visitor.finished(visitor.upload(b"no film", f"name={name}"))
-    assert all(re.fullmatch(r"[0-9a-f]{32}|source|vintage-colorizer-\w+", path.name) for path in home.rglob("*"))
+    assert all(re.fullmatch(r"[0-9a-f]{32}|source|record\.json|films(\.lock)?", path.name) for path in home.rglob("*"))
     assert len(visitor.ask("/api/jobs").json[0]["name"]) <= 200
 
 
@@ -156,7 +166,7 @@ def test_uploads_have_limits(home: Path, visitor: Visitor) -> None:
     assert visitor.ask("/api/film", b"x" * 8_000_000, Content_Type="video/mp4").status == 413
     assert visitor.ask("/api/film", b"", Content_Type="video/mp4").status == 400
     assert visitor.ask("/api/film", b"x", Content_Type="multipart/form-data; boundary=x").status == 415
-    assert not any(path.is_file() for path in home.rglob("*"))
+    assert files(home) == []
     answers = [visitor.ask("/api/film", b"no film", Content_Type="video/mp4").status for _ in range(10)]
     assert answers == [202] * 8 + [503] * 2
 
@@ -203,13 +213,14 @@ def test_a_film_is_seen_once_all_of_it_has_come(server: Running, reel: bytes) ->
     asked = visitor.ask(result, method="HEAD")
     assert asked.status == 200 and asked.body == b""
     assert int(asked.headers["content-length"]) == len(visitor.ask(result).body)
+    assert visitor.ask(f"/api/jobs/{job['id']}", method="DELETE").status == 204
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
 def test_a_disk_that_fills_up_while_a_film_arrives(home: Path, server: Running, long_reel: bytes) -> None:
     import resource
 
-    before = set(home.glob("vintage-colorizer-*/*"))
+    before = set(home.glob("films/*"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
@@ -217,4 +228,134 @@ def test_a_disk_that_fills_up_while_a_film_arrives(home: Path, server: Running, 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert answer.status == 507 and "too little room" in answer.json["message"]
-    assert set(home.glob("vintage-colorizer-*/*")) == before
+    assert set(home.glob("films/*")) == before
+
+
+# --- A film that is sent once -----------------------------------------------------------------------------
+
+
+def begin(visitor: Visitor, film: bytes, name: str = "reel.mp4") -> str:
+    answer = visitor.ask(f"/api/films?name={name}&size={len(film)}", method="POST")
+    assert answer.status == 201, answer.body
+    assert answer.json["received"] == 0
+    return f"/api/films/{answer.json['id']}"
+
+
+def send(visitor: Visitor, film: str, part: bytes, offset: int) -> Answer:
+    return visitor.ask(f"{film}?offset={offset}", part, method="PATCH", Content_Type="video/mp4")
+
+
+def sent(visitor: Visitor, data: bytes) -> str:
+    film = begin(visitor, data)
+    assert send(visitor, film, data, 0).json["received"] == len(data)
+    return film
+
+
+def job_of(visitor: Visitor, film: str, query: str = "") -> str:
+    answer = visitor.ask(f"{film}/jobs?{query}", b"")
+    assert answer.status == 202, answer.body
+    return f"/api/jobs/{answer.json['id']}"
+
+
+def test_an_upload_goes_on_where_it_broke_off(server: Running, reel: bytes, visitor: Visitor) -> None:
+    film = begin(visitor, reel)
+    assert send(visitor, film, reel[:1000], 0).json["received"] == 1000
+    with server.connect() as connection:  # the next part breaks off
+        head = f"PATCH {film}?offset=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {visitor.cookie}\r\n"
+        connection.sendall(f"{head}Content-Length: 5000\r\n\r\n".encode() + reel[1000:3000])
+        time.sleep(0.5)  # of what comes right before the end, nothing may be heard
+    end = time.monotonic() + 20
+    while visitor.ask(film).json["received"] != 3000 or send(visitor, film, b"", 0).status != 409:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert visitor.ask(f"{film}/jobs", b"").status == 409
+    assert visitor.ask(f"{film}/still").status == 409
+    assert send(visitor, film, reel[1000:], 1000).status == 409
+    assert send(visitor, film, reel[3000:], 3000).json["received"] == len(reel)
+    job = job_of(visitor, film, "look=artistic&container=mkv")
+    seen = visitor.finished(job)
+    assert (seen["state"], seen["film"], seen["options"]) == ("done", film[11:], {"look": "artistic"})
+    assert seen["result_name"] == "reel-color.mkv"
+
+
+def test_more_than_was_announced_is_refused(visitor: Visitor, reel: bytes) -> None:
+    film = begin(visitor, reel[:1000])
+    assert send(visitor, film, reel, 0).status == 413
+    assert visitor.ask(film).json["received"] == 0
+    assert visitor.ask("/api/films?name=x&size=6000000", method="POST").status == 413
+
+
+def test_a_film_is_looked_into_and_colored_several_times(visitor: Visitor, reel: bytes) -> None:
+    film = sent(visitor, reel)
+    still = visitor.ask(f"{film}/still?at=0.2")
+    assert still.status == 200 and float(still.headers["x-length"]) > 0.3
+    assert abs(float(still.headers["x-seconds"]) - 0.2) < 0.05
+    assert np.asarray(Image.open(io.BytesIO(still.body))).ndim == 2
+    jobs = [job_of(visitor, film, query) for query in ("preview=0.1&from=0.2", "saturation=0")]
+    for job in jobs:
+        assert visitor.finished(job)["state"] == "done"
+    assert [one["id"] for one in visitor.ask("/api/jobs").json] == [job[10:] for job in jobs]
+    assert visitor.ask(jobs[0], method="DELETE").status == 204
+    assert visitor.ask(film).status == 200  # other than a film that was sent with its job
+    assert visitor.ask(film, method="DELETE").status == 204
+    assert visitor.ask(jobs[1]).status == 404
+
+
+def test_a_broken_film_shows_no_still(visitor: Visitor) -> None:
+    film = sent(visitor, bytes(5000))
+    answer = visitor.ask(f"{film}/still")
+    assert answer.status == 400 and answer.json["message"].startswith("reel.mp4 ")
+
+
+def test_a_still_in_its_right_colors_guides_the_film(visitor: Visitor, reel: bytes) -> None:
+    film = sent(visitor, reel)
+    still = np.asarray(Image.open(io.BytesIO(visitor.ask(f"{film}/still?at=0.2").body)))
+    blue = (still[..., None] * [0.6, 0.8, 1.4]).clip(0, 255).astype(np.uint8)
+    known = visitor.ask(f"{film}/keyframes?at=0.2", bad_files.encoded(blue, "PNG"), method="PUT")
+    assert known.status == 200 and known.json["keyframes"] == [0.2]
+    guided = job_of(visitor, film, "recurring=true")
+    assert visitor.finished(guided)["state"] == "done"
+    assert visitor.ask(f"{film}/keyframes", method="DELETE").status == 204
+    alone = job_of(visitor, film)
+    visitor.finished(alone)
+    assert visitor.ask(f"{guided}/result").body != visitor.ask(f"{alone}/result").body
+    grey = visitor.ask(f"{film}/keyframes?at=0.1", bad_files.encoded(still, "PNG"), method="PUT")
+    assert grey.status == 200
+    seen = visitor.finished(job_of(visitor, film))
+    assert seen["state"] == "failed" and "no color to follow" in seen["message"]
+
+
+def test_films_go_on_when_the_server_begins_again(tmp_path: Path, reel: bytes, long_reel: bytes) -> None:
+    folder = str(tmp_path / "films")
+    with running(workers=1, films=folder) as server:
+        visitor = Visitor(server)
+        done = job_of(visitor, sent(visitor, reel))
+        visitor.finished(done)
+        long = job_of(visitor, sent(visitor, long_reel))
+        behind = job_of(visitor, sent(visitor, reel))
+        end = time.monotonic() + 60
+        while visitor.ask(long).json["frames_done"] < 300 or visitor.ask(long).json["stage"] != "coloring":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        broken = begin(visitor, reel)
+        send(visitor, broken, reel[:700], 0)
+    with running(workers=1, films=folder) as server:
+        visitor.server = server
+        assert visitor.ask(done).json["state"] == "done" and visitor.ask(f"{done}/result").status == 200
+        assert visitor.ask(broken).json["received"] == 700
+        assert [one["id"] for one in visitor.ask("/api/jobs").json] == [one[10:] for one in (done, long, behind)]
+        assert visitor.finished(long)["state"] == visitor.finished(behind)["state"] == "done"
+        assert Visitor(server).ask("/api/films").json == []
+        with pytest.raises(OptionError, match="another server uses it"):
+            create_app(ServeOptions.of(films=folder))
+        for film in visitor.ask("/api/films").json:
+            assert visitor.ask(f"/api/films/{film['id']}", method="DELETE").status == 204
+    assert not Path(folder).exists()
+
+
+def test_what_is_damaged_in_the_folder_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "films" / "a").mkdir(parents=True)
+    (tmp_path / "films" / "a" / "record.json").write_text("{")
+    (tmp_path / "films" / "note.txt").write_text("not ours, so it stays")
+    with running(workers=1, films=str(tmp_path / "films")):
+        assert [path.name for path in (tmp_path / "films").iterdir()] == ["note.txt"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from support import bad_files
@@ -91,21 +93,22 @@ def running(**options: Any) -> Iterator[Running]:
     """A real server on a free port, in a thread of this process."""
     from vintage_colorizer.serve import app as server
 
-    settings = ServeOptions.of(port=0, **options)
-    app = server.create_app(settings)
-    app.openapi()  # made now, for it cannot be made in several threads at a time
-    with server.listen(settings) as listener:
-        uvicorn_server = server.make_server(app)
-        thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not uvicorn_server.started:
-                time.sleep(0.01)
-            yield Running(listener.getsockname()[1], app)
-        finally:
-            uvicorn_server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ServeOptions.of(port=0, **{"films": str(Path(folder) / "films")} | options)
+        app = server.create_app(settings)
+        app.openapi()  # made now, for it cannot be made in several threads at a time
+        with server.listen(settings) as listener:
+            uvicorn_server = server.make_server(app)
+            thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            try:
+                while not uvicorn_server.started:
+                    time.sleep(0.01)
+                yield Running(listener.getsockname()[1], app)
+            finally:
+                uvicorn_server.should_exit = True
+                thread.join(20)
+                assert not thread.is_alive()
 
 
 def refused(answer: Answer, status: int, words: str = "") -> None:

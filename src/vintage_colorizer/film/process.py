@@ -1,6 +1,6 @@
 """Each film is colored in a process of its own, because a damaged file can crash or hang a codec.
 
-The parent sends one job as a line of JSON and gets lines of JSON back: progress, then the result or an
+The parent sends one job as a line of JSON and gets lines of JSON back: progress, then the result, a glimpse or an
 error. If the process dies, or says nothing for too long, that is this film's error and the next film
 goes on. If the parent dies, the worker's standard input closes and it stops at once.
 """
@@ -22,6 +22,7 @@ from typing import IO
 
 from vintage_colorizer.errors import EngineError, OutOfMemoryError, UnreadableError, VintageColorizerError, error_named
 from vintage_colorizer.files import readable_name
+from vintage_colorizer.film.glimpse import Glimpse, glimpse
 from vintage_colorizer.film.job import FilmResult, color_film
 from vintage_colorizer.film.progress import Progress, Report, throttled
 from vintage_colorizer.film.records import of_json, to_json
@@ -43,6 +44,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What is sent to a worker; one of the two."""
+
+    job: Job | None = None
+    glimpse: tuple[str, float] | None = None  # the film, and the second at which to look
+
+
+@dataclass(frozen=True)
 class Failure:
     """An error of our tree: the name of its class, what it says, and about which file."""
 
@@ -53,10 +62,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Message:
-    """What a worker says; one of the three."""
+    """What a worker says; one of the four."""
 
     progress: Progress | None = None
     result: FilmResult | None = None
+    glimpse: Glimpse | None = None
     failure: Failure | None = None
 
 
@@ -69,12 +79,26 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
         VintageColorizerError: whatever `color_film` raised there.
     """
     job = Job(str(source.absolute()), str(target.absolute()), options, overwrite)
+    result = _ask(Order(job=job), source, report).result
+    assert result is not None
+    return result
+
+
+def glimpse_in_worker(source: Path, seconds: float) -> Glimpse:
+    """Do `glimpse.glimpse` in another process. Raises as that does, and as `color_in_worker`."""
+    seen = _ask(Order(glimpse=(str(source.absolute()), seconds)), source, lambda progress: None).glimpse
+    assert seen is not None
+    return seen
+
+
+def _ask(order: Order, source: Path, report: Report) -> Message:
+    """Have a worker do something about a film; its last message, which is no failure."""
     with _process() as process:
         said: queue.Queue[str | None] = queue.Queue()
         last: deque[str] = deque(maxlen=LAST_LINES)
         listeners = [_listen(process.stdout, said.put, lambda: said.put(None)), _listen(process.stderr, last.append)]
         assert process.stdin is not None
-        process.stdin.write(to_json(job) + "\n")
+        process.stdin.write(to_json(order) + "\n")
         process.stdin.flush()
         answer = _follow(said, source, report)
         if answer is None:
@@ -84,7 +108,7 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
     return answer
 
 
-def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> FilmResult | None:
+def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Message | None:
     """Read a worker's lines until it is done; None if it died."""
     while True:
         try:
@@ -99,10 +123,9 @@ def _follow(said: queue.Queue[str | None], source: Path, report: Report) -> Film
         message = of_json(Message, line)
         if message.failure is not None:
             raise error_named(message.failure.error)(message.failure.text, message.failure.subject)
-        if message.result is not None:
-            return message.result
-        if message.progress is not None:
-            report(message.progress)
+        if message.progress is None:
+            return message
+        report(message.progress)
 
 
 @contextmanager
@@ -171,26 +194,33 @@ def _death(source: Path, code: int, last: deque[str]) -> VintageColorizerError:
 
 
 def main() -> None:
-    """Color the film named on standard input."""
+    """Do what standard input says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     # Only the protocol may use standard output: what a library prints goes to standard error.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape") as out:
         os.dup2(2, 1)
-        job = of_json(Job, sys.stdin.readline())
+        order = of_json(Order, sys.stdin.readline())
         threading.Thread(target=_die_with_parent, daemon=True).start()
-        _say(out, _done(job, throttled(lambda progress: _say(out, Message(progress=progress)))))
+        _say(out, _done(order, throttled(lambda progress: _say(out, Message(progress=progress)))))
 
 
-def _done(job: Job, report: Report) -> Message:
-    source, target = Path(job.source), Path(job.target)
+def _done(order: Order, report: Report) -> Message:
     try:
-        result = color_film(source, target, Networks(), job.options, overwrite=job.overwrite, report=report)
+        if order.glimpse is not None:
+            return Message(glimpse=glimpse(Path(order.glimpse[0]), order.glimpse[1]))
+        assert order.job is not None
+        return Message(result=_colored(order.job, report))
     except VintageColorizerError as error:
         return Message(failure=Failure(type(error).__name__, error.text, error.subject))
+
+
+def _colored(job: Job, report: Report) -> FilmResult:
+    source, target = Path(job.source), Path(job.target)
+    try:
+        return color_film(source, target, Networks(), job.options, overwrite=job.overwrite, report=report)
     except MemoryError:
         text = "needs more memory than there is; close other programs or lower --render-factor."
-        return Message(failure=Failure(OutOfMemoryError.__name__, text, str(source)))
-    return Message(result=result)
+        raise OutOfMemoryError(text, source) from None
 
 
 def _say(out: IO[str], message: Message) -> None:

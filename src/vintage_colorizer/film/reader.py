@@ -119,7 +119,7 @@ class FrameReader:
                 return
             if start:
                 try:
-                    _prime(container, stream)
+                    prime(container, stream)
                     container.seek(int(time * base / stream.time_base), stream=stream)
                 except av.error.FFmpegError:
                     return
@@ -141,7 +141,7 @@ def _from_key(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         yield from frames
 
 
-def _prime(container: InputContainer, stream: VideoStream) -> None:
+def prime(container: InputContainer, stream: VideoStream) -> None:
     """Decode the first packet, which can hold what later frames need, such as the version of x264."""
     for packet in container.demux(stream):
         decoded(packet, stream, Losses())

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from vintage_colorizer.errors import OptionError, TooLargeError, VintageColorizerError
 from vintage_colorizer.options import ServeOptions
-from vintage_colorizer.serve import about, films, page, photos
+from vintage_colorizer.serve import about, film_routes, films, page, photos
 from vintage_colorizer.serve.answers import Heads, error_response, failures
 from vintage_colorizer.serve.guard import Guard
 from vintage_colorizer.serve.limits import GivenUp, Lingering
@@ -59,11 +59,11 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     """
     options = options or ServeOptions.of()
     service = Service(options)
-    jobs = films.Jobs(service.colorizer, int(options.max_film_megabytes * 1e6), options.keep_hours * 3600)
+    reels = films.Films(service.colorizer, options)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with films.kept_clean(jobs):
+        async with films.kept_clean(reels):
             yield
         service.desk.close()
 
@@ -88,7 +88,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
         photos.hint_routes(service),
         page.routes(service),
         about.routes(),
-        films.routes(service, jobs),
+        film_routes.routes(service, reels),
     ):
         app.include_router(router, **({} if options.token is None else behind_token))
     page.add_page(app)

@@ -1,329 +1,310 @@
-"""Films over HTTP: an upload becomes a job, jobs are done one after the other, results wait for their owner.
+"""The films of all visitors: how they arrive, are looked into, are colored one after the other, and go.
 
-Everything lies in one temporary folder under names of our own, and is removed when its owner says so, when its
-time is over, or when the server ends. A job can only be seen by the visitor (the cookie) who made it.
+Everything lies in one folder under names of our own. It outlives the server: what was begun goes on when a server
+begins again there. A reel is removed when its owner says so, or when nobody did anything with it for long enough.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
+import os
 import secrets
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
-from starlette.datastructures import Headers
+from fastapi import Request
+from PIL import Image
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse
-from starlette.types import Message, Receive, Scope, Send
 
-from vintage_colorizer.clock import Clock
+from vintage_colorizer.color import eight_bit
 from vintage_colorizer.colorizer import Colorizer
-from vintage_colorizer.errors import VintageColorizerError
-from vintage_colorizer.files import FULL
-from vintage_colorizer.film.job import FilmResult
-from vintage_colorizer.film.progress import Progress
-from vintage_colorizer.options import FilmOptions, FilmSettings
-from vintage_colorizer.serve.answers import BODY, EVERYWHERE, failures
-from vintage_colorizer.serve.limits import CLOSE, Task, receive_into
-from vintage_colorizer.serve.service import BINARY, FILM_BODY, Service, require_each_once
+from vintage_colorizer.errors import OptionError, VintageColorizerError
+from vintage_colorizer.files import FULL, atomically, locked
+from vintage_colorizer.film.glimpse import Glimpse
+from vintage_colorizer.film.process import glimpse_in_worker
+from vintage_colorizer.networks import weights
+from vintage_colorizer.options import FilmOptions, ServeOptions
+from vintage_colorizer.photo.picture import Photo
+from vintage_colorizer.serve.limits import CLOSE, GivenUp, receive_into
+from vintage_colorizer.serve.reels import Container, Job, Reel, ReelRecord, load_reels, new_id
 
 log = logging.getLogger("vintage_colorizer")
 
-Container = Literal["mp4", "mkv", "mov", "webm"]
-TYPES: dict[Container, str] = {
-    "mp4": "video/mp4",
-    "mkv": "video/x-matroska",
-    "mov": "video/quicktime",
-    "webm": "video/webm",
-}
-MOST_JOBS = 32
-MOST_JOBS_OF_A_VISITOR = 8
+MOST_REELS = 32
+MOST_OF_A_VISITOR = 8  # reels, and jobs on one of them
 SWEEP_SECONDS = 60.0
 LONGEST_NAME = 200
+LOOKS_AT_ONCE = 2  # processes that look for a frame
 NO_ROOM = "The server has too little room for a film."
-State = Literal["waiting", "coloring", "done", "failed"]
 
 
-class Seen(BaseModel):
-    """What the owner of a film is told of it."""
+class Films:
+    """All reels and jobs of all visitors, kept in a folder that no other server uses meanwhile."""
 
-    id: str
-    name: str
-    state: State
-    stage: str | None = Field(examples=["coloring"])
-    frames_done: int
-    frames: int | None
-    seconds_left: float | None
-    message: str
-    notes: list[str]
-    result: str | None = Field(description="Where the colored film is, once it is done.")
-    result_name: str | None
-
-
-@dataclass
-class Job:
-    """A film on its way."""
-
-    owner: str
-    name: str  # of the upload, for people; never a path
-    container: Container
-    options: FilmOptions
-    folder: Path
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    task: Task = field(default_factory=Task)
-    state: State = "waiting"
-    progress: Progress | None = None
-    clock: Clock = field(default_factory=Clock)
-    message: str = ""
-    notes: tuple[str, ...] = ()
-    received: bool = False  # all of its upload; nobody sees it before
-    ended: float | None = None
-
-    @property
-    def source(self) -> Path:
-        """Where the upload lies."""
-        return self.folder / "source"
-
-    @property
-    def result(self) -> Path:
-        """Where the colored film will lie."""
-        return self.folder / f"result.{self.container}"
-
-    @property
-    def result_name(self) -> str:
-        """What the colored film is called."""
-        return f"{Path(self.name).stem or 'film'}-color.{self.container}"
-
-    def note(self, now: Progress) -> None:
-        """Take in how far it is; stops the work if nobody wants it any more."""
-        self.task.check()
-        self.clock.note(now.done, now.total, now.stage)
-        self.progress = now
-
-    def seconds_left(self) -> float | None:
-        """How long coloring will take, as far as can be told; the look through the film before says nothing of it."""
-        now = self.progress
-        left = self.clock.seconds_left
-        if self.state != "coloring" or now is None or now.stage != "coloring" or left is None:
-            return None
-        return round(left, 1)
-
-    def seen(self) -> Seen:
-        """What its owner is told."""
-        now = self.progress
-        done = self.state == "done"
-        return Seen(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            stage=now.stage if now and self.state == "coloring" else None,
-            frames_done=now.done if now else 0,
-            frames=now.total if now else None,
-            seconds_left=self.seconds_left(),
-            message=self.message,
-            notes=list(self.notes),
-            result=f"api/jobs/{self.id}/result" if done else None,
-            result_name=self.result_name if done else None,
-        )
-
-
-class Jobs:
-    """All films of all visitors."""
-
-    def __init__(self, colorizer: Colorizer, max_bytes: int, keep_seconds: float) -> None:
-        """Start with none, in a new folder only we can read."""
-        self._colorizer = colorizer
-        self._max_bytes = max_bytes
-        self._keep_seconds = keep_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="vintage-colorizer-"))
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="film")
-        self._jobs: dict[str, Job] = {}
-        self._lock = threading.Lock()
-
-    async def add(self, request: Request, name: str, container: Container, options: FilmOptions) -> Job:
-        """Receive a film and line it up.
+    def __init__(self, colorizer: Colorizer, options: ServeOptions) -> None:
+        """Take the folder, and go on with what an earlier server left in it.
 
         Raises:
-            HTTPException: 503 too many jobs, 507 no room on the disk; or as `receive_into`.
+            OptionError: the folder cannot be used, or another server uses it.
         """
-        job = Job(request.state.visitor, name, container, options, self._folder / secrets.token_hex(16))
-        declared = int(request.headers.get("content-length", self._max_bytes))
-        self._admit(job, min(declared, self._max_bytes))
+        self._colorizer = colorizer
+        self._device = options.device
+        self._max_bytes = int(options.max_film_megabytes * 1e6)
+        self._keep_seconds = options.keep_hours * 3600
+        self._held = ExitStack()
+        self._folder = self._held.enter_context(_own_folder(options.films))
+        self._coloring = ThreadPoolExecutor(1, thread_name_prefix="film")
+        self._looking = ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="glimpse")
+        self._reels = {reel.record.id: reel for reel in load_reels(self._folder)}
+        self._lock = threading.Lock()
+        self._closing = False
+        waiting = [job for reel in self._reels.values() for job in reel.jobs.values() if job.is_on_its_way]
+        for job in sorted(waiting, key=lambda one: one.record.added):
+            self._coloring.submit(self._color, job)
+
+    # --- Arriving ---------------------------------------------------------------------------------------
+
+    def begin(self, request: Request, name: str, size: int | None, *, passing: bool = False) -> Reel:
+        """A new reel whose bytes are still to come.
+
+        Raises:
+            HTTPException: 413 too large, 503 too many, 507 no room on the disk.
+        """
+        if size is not None and size > self._max_bytes:
+            raise HTTPException(413, f"The film is over the server's limit of {self._max_bytes / 1e6:.0f} MB.", CLOSE)
+        with self._lock:
+            own = sum(reel.record.owner == request.state.visitor for reel in self._reels.values())
+            if own >= MOST_OF_A_VISITOR or len(self._reels) >= MOST_REELS:
+                raise _too_many("There are too many films; remove one that is done, or wait.")
+            if shutil.disk_usage(self._folder).free < 3 * (size or self._max_bytes):  # the film, segments, result
+                raise HTTPException(507, NO_ROOM, CLOSE)
+            shown = "".join(character for character in name if character.isprintable())[:LONGEST_NAME]
+            record = ReelRecord(new_id(), request.state.visitor, shown or "film", size, passing, time.time())
+            reel = Reel(self._folder / record.id, record)
+            self._reels[record.id] = reel
         try:
-            job.folder.mkdir()
-            with open(job.source, "wb") as file:
-                await receive_into(file, request, self._max_bytes)
-        except BaseException as error:
-            self.remove(job)
-            if isinstance(error, OSError) and error.errno in FULL:
+            reel.touch()
+        except VintageColorizerError:
+            self.remove(reel)
+            raise
+        return reel
+
+    async def receive(self, reel: Reel, request: Request, offset: int = 0) -> None:
+        """Take in the body of a request, which begins at `offset` of the film; what has come stays if it ends early.
+
+        Raises:
+            HTTPException: 409 it is not at `offset`, or arrives already; 413 it is too much; 507 the disk is full; or
+                as `receive_into`.
+        """
+        if reel.is_arriving or offset != reel.received:
+            raise HTTPException(409, f"The server has {reel.received} bytes of the film; go on from there.", CLOSE)
+        size = self._max_bytes if reel.record.size is None else reel.record.size
+        reel.is_arriving = True
+        try:
+            with open(reel.source, "ab") as file:
+                await receive_into(file, request, size - offset)
+            if reel.record.id not in self._reels:
+                raise HTTPException(404, "The film was removed meanwhile.", CLOSE)
+            if reel.received > size:
+                os.truncate(reel.source, offset)
+                raise HTTPException(413, f"More was sent than the {size} bytes of the film.", CLOSE)
+            reel.record.size = reel.received if reel.record.size is None else reel.record.size
+            reel.touch()
+        except OSError as error:
+            if error.errno in FULL:
                 raise HTTPException(507, NO_ROOM, CLOSE) from error
             raise
-        job.received = True
-        self._pool.submit(self._color, job)
-        return job
+        finally:
+            reel.is_arriving = False
 
-    def _admit(self, job: Job, max_bytes: int) -> None:
-        with self._lock:
-            own = sum(one.owner == job.owner for one in self._jobs.values())
-            if own >= MOST_JOBS_OF_A_VISITOR or len(self._jobs) >= MOST_JOBS:
-                message = "There are too many films; remove one that is done, or wait."
-                raise HTTPException(503, message, {"Retry-After": "60", **CLOSE})
-            if shutil.disk_usage(self._folder).free < 3 * max_bytes:  # the film, its segments, its result
-                raise HTTPException(507, NO_ROOM, CLOSE)
-            self._jobs[job.id] = job
+    # --- Finding ----------------------------------------------------------------------------------------
 
-    def find(self, request: Request, id: str) -> Job:
-        """A job of this visitor. Raises HTTPException 404 for all others, whether they exist or not."""
-        job = self._jobs.get(id)
-        if job is None or not job.received or not secrets.compare_digest(job.owner, request.state.visitor):
+    def reel(self, request: Request, id: str) -> Reel:
+        """A reel of this visitor. Raises HTTPException 404 for all others, whether they exist or not."""
+        reel = self._reels.get(id)
+        if reel is None or not secrets.compare_digest(reel.record.owner, request.state.visitor):
             raise HTTPException(404, "There is no such film, or no longer.")
-        return job
+        return reel
 
-    def of(self, request: Request) -> list[Job]:
+    def job(self, request: Request, id: str) -> Job:
+        """A job of this visitor. Raises as `reel`."""
+        for job in self.jobs_of(request):
+            if job.record.id == id:
+                return job
+        raise HTTPException(404, "There is no such film, or no longer.")
+
+    def reels_of(self, request: Request) -> list[Reel]:
+        """The reels of this visitor, oldest first."""
+        return [reel for reel in list(self._reels.values()) if reel.record.owner == request.state.visitor]
+
+    def jobs_of(self, request: Request) -> list[Job]:
         """The jobs of this visitor, oldest first."""
-        return [job for job in list(self._jobs.values()) if job.received and job.owner == request.state.visitor]
+        jobs = [job for reel in self.reels_of(request) for job in list(reel.jobs.values())]
+        return sorted(jobs, key=lambda one: one.record.added)
 
-    def remove(self, job: Job) -> None:
-        """Stop a job and forget it and its files."""
-        job.task.give_up()
-        self._jobs.pop(job.id, None)
-        if job.state != "coloring":  # else its own thread does it
-            shutil.rmtree(job.folder, ignore_errors=True)
+    # --- Working ----------------------------------------------------------------------------------------
+
+    async def glimpse(self, reel: Reel, seconds: float) -> Glimpse:
+        """The frame of a film at a time, in grey.
+
+        Raises:
+            HTTPException: 409 the film is not here yet.
+            VintageColorizerError: it cannot be read.
+        """
+        _require_whole(reel)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._looking, glimpse_in_worker, reel.source, seconds)
+        except VintageColorizerError as error:
+            raise error.about(reel.record.name) from error
+
+    def keep_still(self, reel: Reel, seconds: float, photo: Photo) -> None:
+        """Keep a picture in its right colors, which jobs begun later follow in its shot."""
+        _require_whole(reel)
+        with atomically(reel.keyframe_at(seconds)) as file:
+            still = io.BytesIO()
+            Image.fromarray(eight_bit(photo.pixels)).save(still, "PNG")
+            file.write(still.getvalue())
+        reel.touch()
+
+    def start(self, reel: Reel, container: Container, options: FilmOptions) -> Job:
+        """Line up a job.
+
+        Raises:
+            HTTPException: 409 the film is not here yet, 503 there are too many jobs on it.
+        """
+        _require_whole(reel)
+        stills = tuple(f"{seconds}={path}" for seconds, path in reel.keyframes.items())
+        kept = options.replace(keyframes=stills).model_dump(mode="json", exclude_defaults=True, exclude={"device"})
+        with self._lock:
+            if len(reel.jobs) >= MOST_OF_A_VISITOR:
+                raise _too_many("There are too many results of this film; remove one.")
+            job = reel.add_job(container, kept)
+        self._coloring.submit(self._color, job)
+        return job
 
     def _color(self, job: Job) -> None:
         """Do a job; runs in the thread for films."""
+        record = job.record
         try:
             job.task.check()
-            job.state = "coloring"
-            result: FilmResult = self._colorizer.film(job.source, job.result, job.options, progress=job.note)
+            record.state = "coloring"
+            options = FilmOptions.of(**record.options, device=self._device)
+            result = self._colorizer.film(job.reel.source, job.result, options, progress=job.note)
             job.task.check()
-            job.notes, job.state = result.notes, "done"
+            record.notes, record.state = result.notes, "done"
+        except GivenUp:  # removed, or the server ends and the next one goes on
+            record.state = "waiting"
         except VintageColorizerError as error:
-            names = {str(job.source): job.name, str(job.result): job.result_name}
-            job.message = str(error.about(names.get(error.subject or "", error.subject)))
-            job.state = "failed"
+            names = {str(job.reel.source): job.reel.record.name, str(job.result): job.result_name}
+            record.message = str(error.about(names.get(error.subject or "", error.subject)))
+            record.state = "failed"
         except BaseException as error:
-            log.debug("%s", job.id, exc_info=error)
-            job.message, job.state = "Something went wrong in the server; its log says what.", "failed"
+            log.debug("%s", record.id, exc_info=error)
+            record.message, record.state = "Something went wrong in the server; its log says what.", "failed"
         finally:
-            job.ended = time.monotonic()
-            if job.id not in self._jobs:
-                shutil.rmtree(job.folder, ignore_errors=True)
+            self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        """Keep what became of a job, or remove its files if it was removed meanwhile."""
+        if job.record.state != "waiting":
+            job.record.ended = time.time()
+        if job.record.id not in job.reel.jobs:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        else:
+            with contextlib.suppress(VintageColorizerError):  # a full disk; it is known until the server ends
+                job.save()
+        if job.reel.record.id not in self._reels:
+            shutil.rmtree(job.reel.folder, ignore_errors=True)
+
+    # --- Going ------------------------------------------------------------------------------------------
+
+    def remove_job(self, job: Job) -> None:
+        """Stop a job and forget it and its files, and with the last one a reel that was sent for it alone."""
+        job.reel.remove(job)
+        if job.reel.record.passing and not job.reel.jobs:
+            self.remove(job.reel)
+
+    def remove(self, reel: Reel) -> None:
+        """Forget a reel with all its jobs and files."""
+        self._reels.pop(reel.record.id, None)
+        busy = any(job.record.state == "coloring" for job in reel.jobs.values())
+        for job in list(reel.jobs.values()):
+            reel.remove(job)
+        if not busy:  # else the thread of that job does it
+            shutil.rmtree(reel.folder, ignore_errors=True)
 
     async def sweep(self) -> None:
-        """Now and then, remove what nobody fetched in time."""
+        """Now and then, remove what nobody did anything with for long."""
         while True:
             await asyncio.sleep(min(SWEEP_SECONDS, self._keep_seconds))
-            for job in list(self._jobs.values()):
-                if job.ended is not None and time.monotonic() - job.ended > self._keep_seconds:
-                    self.remove(job)
+            for reel in list(self._reels.values()):
+                if not reel.is_arriving and time.time() - reel.idle_since > self._keep_seconds:
+                    self.remove(reel)
 
     def close(self) -> None:
-        """Stop everything and remove all files."""
-        for job in list(self._jobs.values()):
-            job.task.give_up()
-        self._pool.shutdown(cancel_futures=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Stop everything; what was begun waits on the disk for the next server."""
+        for reel in list(self._reels.values()):
+            for job in reel.jobs.values():
+                job.task.give_up()
+        self._coloring.shutdown(cancel_futures=True)
+        self._looking.shutdown(cancel_futures=True)
+        self._held.close()
 
 
 @asynccontextmanager
-async def kept_clean(jobs: Jobs) -> AsyncIterator[None]:
-    """Sweep while the server runs; leave nothing behind."""
-    sweeping = asyncio.create_task(jobs.sweep())
+async def kept_clean(films: Films) -> AsyncIterator[None]:
+    """Sweep while the server runs, and stop the work at its end."""
+    sweeping = asyncio.create_task(films.sweep())
     try:
         yield
     finally:
         sweeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sweeping
-        await asyncio.to_thread(jobs.close)
+        await asyncio.to_thread(films.close)
 
 
-class FilmQuery(FilmSettings):
-    """What a film is to become."""
+@contextlib.contextmanager
+def _own_folder(chosen: str | None) -> Iterator[Path]:
+    """The folder for films, that only its owner can look into, and that no other server uses meanwhile.
 
-    name: str = Field("film", description="What the film is called; only shown.", examples=["reel.mp4"])
-    container: Container = Field("mp4", description="The kind of file of the result.")
-
-
-class Film(FileResponse):
-    """A colored film, or a part of it; what its file cannot give is refused in the one form of errors."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-
-        async def send_film(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                size = Headers(raw=message["headers"]).get("content-range", "").rpartition("/")[2]
-                told = {"Content-Range": f"bytes */{size}"} if size else None
-                raise HTTPException(message["status"], "The film has no such range.", told)
-            await send(message)
-
-        method = "HEAD" if scope.get("head") else scope["method"]  # of a head, nothing is read from the disk
-        await super().__call__({**scope, "method": method}, receive, send_film)
-
-
-FILM = {"content": dict.fromkeys(TYPES.values(), BINARY)}
-FILM_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: FILM | {"description": "The colored film."},
-    206: FILM | {"description": "The range asked for."},
-    **failures(400, 404, 409, 416),
-}
+    It is removed at the end if nothing is in it. If none was chosen and the usual one is in use, a temporary one is
+    made, which does not outlive the server.
+    """
+    folder = Path(chosen) if chosen else weights.home() / "films"
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            held.enter_context(locked(folder.with_name(f"{folder.name}.lock")))
+        except (OSError, TimeoutError) as error:
+            why = "another server uses it" if isinstance(error, TimeoutError) else error.strerror
+            if chosen is not None:
+                raise OptionError(
+                    f"The folder {folder} cannot hold films ({why}); choose another with --films."
+                ) from error
+            log.warning("Films will not outlive this server, as %s cannot be used: %s.", folder, why)
+            yield Path(held.enter_context(tempfile.TemporaryDirectory(prefix="vintage-colorizer-")))
+            return
+        yield folder
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
-def routes(service: Service, jobs: Jobs) -> APIRouter:
-    """The endpoints for films."""
-    router = APIRouter(prefix="/api", responses=failures(*EVERYWHERE))
+def _require_whole(reel: Reel) -> None:
+    if not reel.is_whole:
+        raise HTTPException(409, "The film is not here yet; send the rest of it first.")
 
-    @router.post(
-        "/film",
-        status_code=202,
-        responses=failures(*BODY, 507),
-        dependencies=[Depends(require_each_once)],
-        openapi_extra=FILM_BODY,
-    )
-    async def film(request: Request, query: Annotated[FilmQuery, Query()]) -> Seen:
-        """Color a film: send the file as the body; the answer is a job to ask about."""
-        name = "".join(character for character in query.name if character.isprintable())[:LONGEST_NAME]
-        options = FilmOptions.of(device=service.options.device, **query.part(FilmSettings))
-        job = await jobs.add(request, name or "film", query.container, options)
-        return job.seen()
 
-    @router.get("/jobs")
-    async def all_jobs(request: Request) -> list[Seen]:
-        """Your films; whose they are is known by the cookie."""
-        return [job.seen() for job in jobs.of(request)]
-
-    @router.get("/jobs/{id}", responses=failures(404))
-    async def one_job(request: Request, id: str) -> Seen:
-        """How far a film is."""
-        return jobs.find(request, id).seen()
-
-    @router.get("/jobs/{id}/result", response_class=Response, responses=FILM_ANSWERS)
-    async def result(request: Request, id: str) -> Response:
-        """The colored film."""
-        job = jobs.find(request, id)
-        if job.state != "done":
-            raise HTTPException(409, job.message or "The film is not done yet.")
-        if "," in request.headers.get("range", ""):
-            raise HTTPException(416, "Ask for one range at a time.")
-        return Film(job.result, media_type=TYPES[job.container], filename=job.result_name)
-
-    @router.delete("/jobs/{id}", status_code=204, responses=failures(404))
-    async def remove(request: Request, id: str) -> None:
-        """Stop a film, or remove one that is done, with all its files."""
-        jobs.remove(jobs.find(request, id))
-
-    return router
+def _too_many(message: str) -> HTTPException:
+    return HTTPException(503, message, {"Retry-After": "60", **CLOSE})

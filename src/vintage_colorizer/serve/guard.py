@@ -25,6 +25,7 @@ from vintage_colorizer.serve.answers import RETRY_SECONDS, error_response
 VISITOR_COOKIE = "vintage_colorizer_visitor"
 TOKEN_COOKIE = "vintage_colorizer_token"
 VISITOR = re.compile(r"[\w-]{32}")
+REMEMBERED = 30 * 24 * 3600  # seconds for which a visitor is known again, whose films may be there still
 MAX_ACTIVE = 200  # requests being answered at a time, however little they do
 OPEN_PATHS = {"/api/health", "/page.css", "/icon.svg"}  # for health checks, and for the page that asks for the token
 TOKEN_PAGE = Path(__file__).with_name("token.html")
@@ -111,7 +112,8 @@ class Guard:
             ("Cache-Control", "no-store" if request.url.path.startswith("/api/") else "no-cache"),
         ]
         if new_visitor is not None:
-            headers.append(("Set-Cookie", self._cookie(request, VISITOR_COOKIE, new_visitor)))
+            cookie = f"{self._cookie(request, VISITOR_COOKIE, new_visitor)}; Max-Age={REMEMBERED}"
+            headers.append(("Set-Cookie", cookie))
         return headers
 
     def _cookie(self, request: Request, name: str, value: str) -> str:

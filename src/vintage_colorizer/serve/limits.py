@@ -74,7 +74,7 @@ async def receive_files(request: Request, max_bytes: int) -> Upload:
 
 
 async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> None:
-    """Write the raw body of a request into a file. Raises as `receive_files`."""
+    """Write the raw body of a request to where a file stands. Raises as `receive_files`."""
     kind = request.headers.get("content-type", "").lower()
     if kind.startswith((*REFUSED_TYPES, *FORMS)):
         raise HTTPException(415, f"Send the file itself, not {kind.split(';')[0]}.", CLOSE)

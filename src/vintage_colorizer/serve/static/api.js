@@ -9,7 +9,8 @@ import { isAbort, Told } from "./messages.js";
  *   vividness: number | null}} LookRow
  * @typedef {{looks: LookRow[], formats: string[], film_look: string}} Choices
  * @typedef {{limits: {megabytes: number, megapixels: number, film_megabytes: number}}} Health
- * @typedef {{description: string, default: any, minimum?: number, maximum?: number, anyOf?: Field[]}} Field
+ * @typedef {{description: string, default: any, type?: string, enum?: string[], items?: {enum?: string[]},
+ *   minimum?: number, maximum?: number, anyOf?: Field[]}} Field
  * @typedef {{properties: Record<string, Field>}} Schema
  * @typedef {{photo: Schema, film: Schema}} Settings
  * @typedef {{width: number, height: number, vividness: (number | null)[], chroma: string[], midtone: string,
@@ -17,9 +18,10 @@ import { isAbort, Told } from "./messages.js";
  * @typedef {{width: number, height: number, render_factor: number, vividness: number | null, saturation: number,
  *   adjusted: boolean, notes: string[], picture: string, maps: Maps}} PhotoPreview
  * @typedef {{x: number, y: number, colors: {color: string, share: number}[]}} Place
- * @typedef {{id: string, name: string, state: "waiting" | "coloring" | "done" | "failed", stage: string | null,
- *   frames_done: number, frames: number | null, seconds_left: number | null, message: string, notes: string[],
+ * @typedef {{id: string, film: string, name: string, options: Record<string, any>,
+ *   state: "waiting" | "coloring" | "done" | "failed", stage: string | null, frames_done: number, frames: number | null, seconds_left: number | null, message: string, notes: string[],
  *   result: string, result_name: string}} Job
+ * @typedef {{id: string, name: string, size: number, received: number, keyframes: number[]}} Reel a film on the server
  */
 /** @typedef {(share: number) => void} Sent hears how much of a body has been sent, 0 to 1 */
 
@@ -36,11 +38,11 @@ export const ask = (path, options = {}) => answered(() => fetch(path, options), 
  * Send a file, as `ask` does; a reference is a picture whose colors it is to follow.
  * @param {string} path
  * @param {Blob} file
- * @param {{signal?: AbortSignal, sent?: Sent, reference?: Blob | null}} options
+ * @param {{method?: string, signal?: AbortSignal, sent?: Sent, reference?: Blob | null}} options
  */
-export function send(path, file, { signal, sent, reference } = {}) {
+export function send(path, file, { method = "POST", signal, sent, reference } = {}) {
   const body = reference ? formOf({ file, reference }) : file;
-  return answered(() => upload(path, body, signal, sent), signal);
+  return answered(() => upload(method, path, body, signal, sent), signal);
 }
 
 /** @param {Record<string, Blob>} files */
@@ -76,13 +78,14 @@ function unreachable(error) {
 
 /**
  * As fetch, which cannot tell how far an upload is.
+ * @param {string} method
  * @param {string} path
  * @param {Blob | FormData} body
  * @param {AbortSignal | undefined} signal
  * @param {Sent | undefined} sent
  * @returns {Promise<Response>}
  */
-function upload(path, body, signal, sent) {
+function upload(method, path, body, signal, sent) {
   const request = new XMLHttpRequest();
   const stop = () => request.abort();
   signal?.addEventListener("abort", stop);
@@ -92,7 +95,7 @@ function upload(path, body, signal, sent) {
     request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
     request.onload = () => resolve(new Response(request.response, { status: request.status, headers: headersOf(request) }));
     request.responseType = "blob";
-    request.open("POST", path);
+    request.open(method, path);
     if (body instanceof Blob) request.setRequestHeader("Content-Type", "application/octet-stream");
     request.send(body);
   }).finally(() => signal?.removeEventListener("abort", stop));

@@ -43,6 +43,7 @@ export function fill(known, settings) {
     hints: [],
     repair: [],
     reference: null,
+    still: null,
   };
 }
 

@@ -44,6 +44,16 @@ export function button(kind, label, act) {
   return made;
 }
 
+/**
+ * A time as clocks show it: 0:42, 1:02:03.
+ * @param {number} seconds
+ */
+export function clock(seconds) {
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const shown = [...(hours ? [hours, String(minutes).padStart(2, "0")] : [minutes]), String(rest).padStart(2, "0")];
+  return shown.join(":");
+}
+
 /** @param {string} word */
 export const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
 

@@ -1,119 +1,137 @@
 // @ts-check
-// Films: an upload becomes a job on the server. The list of jobs is asked of it, so a reload loses nothing.
+// Films: each is sent once, looked into at its desk, and colored by jobs on the server. The list is asked of the server,
+// so a reload, another tab or a new start of the server loses nothing.
 
-import { ask, query, send } from "./api.js";
-import { capitalized, find } from "./dom.js";
+import { ask } from "./api.js";
+import { find } from "./dom.js";
+import { isOnItsWay } from "./job.js";
 import { calm, complain, isAbort, say, Told } from "./messages.js";
+import * as notify from "./notify.js";
+import { ReelCard } from "./reel.js";
+import { announce, sendRest } from "./upload.js";
 
-/** @import { Choices, Health, Job } from "./api.js" */
-/**
- * A row of the list of films.
- * @typedef {{item: HTMLLIElement, text: HTMLElement, state: string, offer: (what: string) => void,
- *   show: (words: string, done: number, total: number) => void}} Entry
- */
+/** @import { Choices, Health, Job, Reel, Settings } from "./api.js" */
+/** @import { Still } from "./desk.js" */
 
-const PREVIEW_SECONDS = 10;
-/** @type {Record<string, string>} */
-const STAGES = { scanning: "Looking through it", coloring: "Coloring", joining: "Putting it together" };
-const EVERY = 1000; // milliseconds between questions while a film is on its way
+const EVERY = 1000; // milliseconds between questions while something is on its way
+const SELDOM = 15_000; // else: another tab may have sent a film
 
 let megabytes = 0; // of the largest film the server takes
+/** @type {Choices} */
+let known;
+/** @type {Settings} */
+let settings;
+/** @type {(still: Blob, of: Still) => void} */
+let correct;
 /** @type {number | undefined} */
 let asking;
-/** @type {Map<string, Entry>} */
-const entries = new Map(); // by the id of the job
+/** @type {Map<string, ReelCard>} */
+const cards = new Map(); // by the id of the film
+/** @type {Map<string, AbortController>} */
+const uploads = new Map(); // those of this tab, by the id of the film
 
 /**
- * @param {Choices} known
+ * @param {Choices} choices
+ * @param {Settings} options
  * @param {Health} health
+ * @param {(still: Blob, of: Still) => void} hear takes a still that is to be corrected
  */
-export function start(known, health) {
+export function start(choices, options, health, hear) {
+  [known, settings, correct] = [choices, options, hear];
   megabytes = health.limits.film_megabytes;
-  const looks = [...new Set(known.looks.map((row) => row.look))];
-  for (const look of looks) find("#film-look").append(new Option(capitalized(look), look));
-  find("#film-look").value = known.film_look;
-  find("#film-preview-label").textContent = `Only ${PREVIEW_SECONDS} seconds, side by side`;
+  notify.listen();
   refresh();
 }
 
 /**
- * Upload films, one after the other.
+ * Send films, one after the other.
  * @param {File[]} files
  */
 export async function add(files) {
   for (const file of files) {
-    calm(upload);
-    try {
-      await upload(file);
-    } catch (error) {
-      if (!isAbort(error)) complain(error instanceof Told ? new Told(`${file.name}: ${error.message}`) : error, upload);
-    }
-  }
-}
-
-/** @param {File} file */
-async function upload(file) {
-  if (file.size > megabytes * 1e6) throw new Told(`It is over the server's limit of ${megabytes} MB.`);
-  const preview = find("#film-preview").checked ? PREVIEW_SECONDS : null;
-  const stop = new AbortController();
-  const entry = makeEntry(file.name, () => stop.abort());
-  say(`Sending ${file.name}`);
-  find("#jobs").prepend(entry.item);
-  addEventListener("beforeunload", warn);
-  try {
-    const from = find("#film-from").value.trim();
-    const path = `api/film?${query({ name: file.name, look: find("#film-look").value, preview, from })}`;
-    const sent = (/** @type {number} */ share) => entry.show(`Sending, ${percent(share, 1)}`, share, 1);
-    await send(path, file, { signal: stop.signal, sent });
-  } finally {
-    removeEventListener("beforeunload", warn);
-    await refresh();
-    takeAway(entry); // its job stands in the list now
+    await attempt(() => upload(file), upload, file.name);
+    refresh();
   }
 }
 
 /**
- * A film that is being sent is lost when the page is left; the browser asks first.
+ * Send a film, or the rest of one that was sent in part.
+ * @param {File} file
+ */
+async function upload(file) {
+  if (file.size > megabytes * 1e6) throw new Told(`It is over the server's limit of ${megabytes} MB.`);
+  if (!file.size) throw new Told("It is empty; there is no film in it.");
+  /** @type {Reel[]} */
+  const begun = await (await ask("api/films")).json();
+  const broken = begun.filter(({ id, size, received }) => received < size && !uploads.has(id));
+  const reel = broken.find(({ name, size }) => name === file.name && size === file.size) ?? (await announce(file));
+  const card = cardOf(reel);
+  const stop = new AbortController();
+  card.sending = true;
+  uploads.set(reel.id, stop);
+  addEventListener("beforeunload", warn);
+  say(`Sending ${file.name}`);
+  try {
+    const sent = (/** @type {number} */ share) => card.tell(`Sending, ${Math.floor(100 * share)} %`, share);
+    sent(reel.received / reel.size);
+    await sendRest(file, reel, { signal: stop.signal, sent });
+    say(`${file.name} is here`);
+  } finally {
+    card.sending = false;
+    uploads.delete(reel.id);
+    if (!uploads.size) removeEventListener("beforeunload", warn);
+  }
+}
+
+/**
+ * A film that is being sent has to be chosen again when the page is left; the browser asks first.
  * @param {Event} event
  */
 const warn = (event) => event.preventDefault();
 
-/** Ask for all jobs, show them, and ask again while one is on its way. */
+/** Ask for all films and jobs, show them, and ask again. */
 async function refresh() {
   clearTimeout(asking);
   try {
-    /** @type {Job[]} */
-    const jobs = await (await ask("api/jobs")).json();
+    const [reels, jobs] = await Promise.all(["api/films", "api/jobs"].map(async (path) => (await ask(path)).json()));
     calm(refresh);
-    show(jobs);
-    if (jobs.some((job) => job.state === "waiting" || job.state === "coloring")) asking = setTimeout(refresh, EVERY);
+    show(reels, jobs);
+    asking = setTimeout(refresh, jobs.some(isOnItsWay) ? EVERY : SELDOM);
   } catch (error) {
     complain(error, refresh);
     asking = setTimeout(refresh, 10 * EVERY);
   }
 }
 
-/** @param {Job[]} jobs */
-function show(jobs) {
-  for (const [id, entry] of entries) {
-    if (jobs.some((job) => job.id === id)) continue;
-    takeAway(entry);
-    entries.delete(id);
+/**
+ * @param {Reel[]} reels
+ * @param {Job[]} jobs
+ */
+function show(reels, jobs) {
+  for (const [id, card] of cards) {
+    if (reels.some((reel) => reel.id === id)) continue;
+    takeAway(card);
+    cards.delete(id);
   }
-  for (const job of jobs) {
-    let entry = entries.get(job.id);
-    if (!entry) {
-      entry = makeEntry(job.name, () => remove(job));
-      entries.set(job.id, entry);
-      find("#jobs").prepend(entry.item);
-    }
-    showJob(entry, job);
+  for (const reel of reels) {
+    const card = cardOf(reel);
+    card.show(reel, known, settings);
+    card.showJobs(jobs.filter((job) => job.film === reel.id));
   }
+  find("#films .drop").classList.toggle("small", cards.size > 0);
+}
+
+/** @param {Reel} reel */
+function cardOf(reel) {
+  const card = cards.get(reel.id) ?? new ReelCard(reel, { refresh, remove, correct, attempt });
+  if (!cards.has(reel.id)) find("#reels").prepend(card.item);
+  cards.set(reel.id, card);
+  return card;
 }
 
 /**
- * Remove an entry of the list; whoever had the focus there finds it at the place for the next film.
- * @param {Entry} entry
+ * Remove a film of the list; whoever had the focus there finds it at the place for the next film.
+ * @param {ReelCard} card
  */
 function takeAway({ item }) {
   const focused = item.contains(document.activeElement);
@@ -121,99 +139,25 @@ function takeAway({ item }) {
   if (focused) find("#film-file").focus();
 }
 
-/**
- * @param {Entry} entry
- * @param {Job} job
- */
-function showJob(entry, job) {
-  const far = job.frames ? `, ${percent(job.frames_done, job.frames)}` : "";
-  const left = job.seconds_left === null ? "" : `, ${duration(job.seconds_left)} left`;
-  const texts = {
-    waiting: "Waiting for its turn",
-    coloring: job.stage ? STAGES[job.stage] + far + left : "Beginning",
-    done: `${["Done", ...job.notes].join(". ")  }.`,
-    failed: job.message,
-  };
-  const running = job.state === "waiting" || job.state === "coloring";
-  entry.show(texts[job.state], job.frames_done, running ? job.frames ?? 0 : -1);
-  if (entry.state !== job.state) say(`${job.name}: ${texts[job.state]}`);
-  entry.state = job.state;
-  entry.item.classList.toggle("failed", job.state === "failed");
-  if (!running) entry.offer("Remove");
-  if (job.state === "done" && !entry.item.querySelector("video")) entry.text.after(player(job), link(job));
-}
-
-/** @param {Job} job */
-function player(job) {
-  const video = Object.assign(document.createElement("video"), { controls: true, preload: "metadata", src: job.result });
-  video.setAttribute("aria-label", `${job.name}, colored`);
-  return video;
-}
-
-/** @param {Job} job */
-function link(job) {
-  const made = Object.assign(document.createElement("a"), { href: job.result, download: job.result_name, className: "primary" });
-  made.textContent = `Save ${job.result_name}`;
-  return made;
-}
-
-/** @param {Job} job */
-async function remove(job) {
-  try {
-    await ask(`api/jobs/${job.id}`, { method: "DELETE" });
-  } catch (error) {
-    complain(error);
-  }
+/** @param {Reel} reel */
+async function remove(reel) {
+  uploads.get(reel.id)?.abort();
+  await attempt(async () => {
+    await ask(`api/films/${reel.id}`, { method: "DELETE" });
+  }, reel);
   refresh();
 }
 
 /**
- * An entry of the list: a name, a text, a bar, and a button that stops or removes.
+ * @param {() => Promise<void>} work
+ * @param {object} about
  * @param {string} name
- * @param {() => void} stop
- * @returns {Entry}
  */
-function makeEntry(name, stop) {
-  const item = document.createElement("li");
-  const title = Object.assign(document.createElement("h2"), { textContent: name });
-  const text = document.createElement("p");
-  const bar = document.createElement("progress");
-  bar.setAttribute("aria-label", `Progress of ${name}`);
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet" });
-  const offer = (/** @type {string} */ what) => {
-    button.textContent = what;
-    button.setAttribute("aria-label", `${what} ${name}`);
-  };
-  offer("Stop");
-  button.addEventListener("click", stop);
-  item.append(title, text, bar, button);
-  return { item, text, state: "", offer, show: (words, done, total) => showProgress(text, bar, words, done, total) };
-}
-
-/**
- * @param {HTMLElement} text
- * @param {HTMLProgressElement} bar
- * @param {string} words
- * @param {number} done
- * @param {number} total 0 if it is not known yet, below 0 if it is over and needs no bar
- */
-function showProgress(text, bar, words, done, total) {
-  if (text.textContent !== words) text.textContent = words;
-  bar.hidden = total < 0;
-  if (total > 0) {
-    bar.max = total;
-    bar.value = done;
-  } else bar.removeAttribute("value");
-}
-
-/**
- * @param {number} done
- * @param {number} total
- */
-const percent = (done, total) => `${Math.floor((100 * done) / total)} %`;
-
-/** @param {number} seconds */
-function duration(seconds) {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+async function attempt(work, about, name = "") {
+  calm(about);
+  try {
+    await work();
+  } catch (error) {
+    if (!isAbort(error)) complain(name && error instanceof Told ? new Told(`${name}: ${error.message}`) : error, about);
+  }
 }

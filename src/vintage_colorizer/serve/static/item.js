@@ -5,11 +5,12 @@ import { drawingOn } from "./canvas.js";
 
 /** @import { PhotoPreview } from "./api.js" */
 /** @import { Preview } from "./merge.js" */
+/** @import { Still } from "./desk.js" */
 /**
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
  * @typedef {{look: string, network: string, render_factor: string | number, vividness: number | null,
  *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[],
- *   reference: File | null}} Chosen
+ *   reference: File | null, still: Still | null}} Chosen
  * @typedef {{x: number, y: number, color: string, radius?: number, by?: string}} Said a color that somebody knows; "" as
  *   long as it is not said
  */
@@ -57,8 +58,8 @@ export class Item {
   get wanted() {
     const { vividness, hints, ...rest } = this.settings;
     const factor = this.facts && !this.stale ? this.facts.render_factor : rest.render_factor;
-    const itself = { reference: null }; // is sent beside the photo
-    return { ...rest, ...itself, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
+    const aside = { reference: null, still: null }; // of these, one is sent beside the photo, and one is ours
+    return { ...rest, ...aside, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
   }
 
   /** What to send to be colored again: a small picture is enough for the network, and quick however large the photo is. */

@@ -14,7 +14,7 @@ async function main() {
   const paths = ["api/looks", "api/settings", "api/health"];
   const [known, settings, health] = await Promise.all(paths.map(async (path) => (await ask(path)).json()));
   await photos.start(known, settings, health);
-  if (health.limits.film_megabytes) startTabs(known, health);
+  if (health.limits.film_megabytes) startTabs(known, settings, health);
   for (const field of ["#files", "#film-file"]) onFiles(field, take);
   acceptAnywhere((files) => files.then(take).catch((error) => complain(error, acceptAnywhere)));
   document.body.dataset.ready = "yes";
@@ -36,10 +36,14 @@ function take(files) {
 
 /**
  * @param {import("./api.js").Choices} known
+ * @param {import("./api.js").Settings} settings
  * @param {import("./api.js").Health} health
  */
-function startTabs(known, health) {
-  films.start(known, health);
+function startTabs(known, settings, health) {
+  films.start(known, settings, health, (picture, still) => {
+    photos.add([new File([picture], `${still.name}.png`, { type: picture.type })], still);
+    open("photos");
+  });
   find("#tabs").hidden = false;
   for (const name of TABS) {
     find(`#${name}`).setAttribute("role", "tabpanel");

@@ -13,11 +13,12 @@ import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
 import { inTurn } from "./queue.js";
 import * as reference from "./reference.js";
-import { save, saveAll } from "./saving.js";
+import { guide, save, saveAll } from "./saving.js";
 import { compare } from "./sheet.js";
 import * as shoebox from "./shoebox.js";
 
 /** @import { Choices, Health, Settings } from "./api.js" */
+/** @import { Still } from "./desk.js" */
 /** @import { Chosen } from "./item.js" */
 
 const LONGEST = 1280; // pixels of a photo on the page
@@ -60,11 +61,12 @@ function listenToButtons() {
     find("#view").style.setProperty("--split", `${target.value}%`);
     target.setAttribute("aria-valuetext", `${target.value} %`);
   });
-  on("#reset", "click", () => change(fresh));
+  on("#reset", "click", () => change({ ...fresh, still: current.settings.still }));
   on("#spread", "click", () => {
     /** @type {Partial<Chosen>} */
     const settings = { ...current.settings };
     delete settings.hints; // places are of one photo
+    delete settings.still;
     changeEach(items, settings, "spread");
   });
   on("#undo", "click", () => goBack(history.undo()));
@@ -73,6 +75,7 @@ function listenToButtons() {
   on("#remove", "click", () => remove([current]));
   on("#remove-all", "click", () => remove([...items]));
   on("#save-all", "click", () => saveAll(items));
+  on("#guide", "click", () => guide(current));
   on("#compare", "click", () => compare(current, (factor) => change({ render_factor: factor })));
   on("#sheet-close", "click", () => find("#sheet").close());
   find("#gallery").addEventListener("keydown", stepThrough);
@@ -99,12 +102,15 @@ function stepThrough(event) {
 
 // --- Which photo -------------------------------------------------------------------------------------------
 
-/** @param {File[]} files */
-export function add(files) {
+/**
+ * @param {File[]} files
+ * @param {Still | null} still of which film they are a frame, if they are
+ */
+export function add(files, still = null) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
   if (large.length) complain(new Told(`${large.join(", ")} ${large.length > 1 ? "are" : "is"} over the server's limit of ${megabytes} MB.`), add);
-  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [] };
+  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], still };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
   if (added.length) take(added);
@@ -349,6 +355,7 @@ function showStatus() {
   find("#view").hidden = error !== null && !preview && !source;
   find("#save").disabled = find("#compare").disabled = error !== null || !current.facts;
   find("#retry").hidden = error === null;
+  find("#guide").hidden = !current.settings.still;
   const which = items.length > 1 ? `${items.indexOf(current) + 1} of ${items.length}: ` : "";
   const text = which + statusOf(current);
   if (find("#status").textContent !== text) find("#status").textContent = text;

@@ -19,6 +19,21 @@ export async function save(item) {
 }
 
 /**
+ * Give a still of a film back to it in the colors that it has now, to guide the film.
+ * @param {Item} item
+ */
+export async function guide(item) {
+  const { still } = item.settings;
+  if (!still) return;
+  calm(item);
+  await whileBusy("#guide", "Giving it back …", async () => {
+    const { blob } = await result(item);
+    await send(`api/films/${still.film}/keyframes?${query({ at: still.at })}`, blob, { method: "PUT" });
+    say(`${still.name} guides its film now`);
+  });
+}
+
+/**
  * Save all that can be saved, and say which could not.
  * @param {Item[]} items
  */
