@@ -202,6 +202,11 @@ class ShortOfMemory:
             raise OutOfMemoryError("There is not enough memory.")
         return self._engine.chroma(luma, vividness, hints)
 
+    def proposal(
+        self, luma: Floats, vividness: float | None = None, hints: Floats | None = None
+    ) -> tuple[Floats, Floats | None]:
+        return self.chroma(luma, vividness, hints), None
+
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         return self._engine.posterior(luma, hints)
 

@@ -127,6 +127,7 @@ class Colorizer:
             render_factor=proposal.render_factor,
             notes=notes,
             reference=guide.identity if guide else "",
+            entropy=proposal.entropy,
         )
 
     def guide(self, options: PhotoOptions) -> Guide:

@@ -394,8 +394,9 @@ def test_a_line_of_the_report(colorizer: Colorizer, tmp_path: Path) -> None:
     line = json.loads(outcome.line())
     assert list(line) == [
         *("path", "status", "reason", "output", "width", "height", "seconds"),
-        *("look", "network", "render_factor", "chroma"),
+        *("look", "network", "render_factor", "chroma", "certainty"),
     ]
+    assert 0.3 < line["certainty"] < 1
     assert (line["path"], line["status"], line["width"], line["height"]) == (str(source), "done", 40, 30)
     assert (line["look"], line["network"], line["render_factor"]) == ("stable", "compact-4", 7)
     assert 0 < line["chroma"] < 0.6

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from itertools import combinations
 from pathlib import Path
@@ -90,6 +91,12 @@ def test_certainty_is_a_map_of_the_photo(colorizer: Colorizer, grey: NDArray[np.
     assert sure.ndim == 2 and abs(sure.shape[0] / sure.shape[1] - grey.shape[0] / grey.shape[1]) < 0.1
     assert 0 <= sure.min() < sure.max() <= 1
     assert not np.array_equal(colorizer.certainty(grey, hints=["0.4,0.9=#204080"]), sure)
+    result = colorizer.photo(grey)
+    assert result.certainty is not None and abs(result.certainty - sure.mean()) < 1e-3
+    panorama = colorizer.photo(np.tile(grey[:64], (1, 2))).certainty
+    assert panorama is not None and 0 < panorama < 1
+    assert colorizer.photo(grey, render_factor="auto").certainty is not None
+    assert dataclasses.replace(result, network=dataclasses.replace(result.network, sha256="another")).certainty is None
 
 
 def test_a_hint_makes_its_color_likelier(colorizer: Colorizer, grey: NDArray[np.uint8]) -> None:

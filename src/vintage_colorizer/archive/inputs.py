@@ -77,6 +77,7 @@ class Outcome:
     network: str | None = None
     render_factor: int | None = None
     chroma: float | None = None
+    certainty: float | None = None
     fatal: bool = False  # going on is pointless: the disk is full, say
     crashed: bool = False  # it brought its process down, so it is not tried again
     size: int | None = None  # of the result, in bytes

@@ -26,6 +26,7 @@ COLUMNS = {
     "network": "string",
     "render_factor": "int64",
     "chroma": "float64",
+    "certainty": "float64",
     "crashed": "bool_",
     "identity": "string",  # size and time of the source
     "fingerprint": "string",  # of the result

@@ -307,6 +307,7 @@ def outcome_of(result: ColorizedPhoto, path: str, output: str, seconds: float = 
         network=result.network.name,
         render_factor=result.render_factor,
         chroma=round(result.strength, 4),
+        certainty=None if result.certainty is None else round(result.certainty, 3),
     )
 
 

@@ -265,8 +265,7 @@ def _choose_render_factor(found: Scan, engine: Engine, settings: LookSettings, t
     source = found.source
     _, luma = next(FrameReader(found, threads).read(middle, middle + 1))
     picture = shrink_luma(luma, source.coding, source.orientation, *source.display_size)
-    _, factor = choose_render_factor(engine, picture, settings)
-    return factor
+    return choose_render_factor(engine, picture, settings).render_factor
 
 
 def with_look(options: FilmOptions) -> FilmOptions:

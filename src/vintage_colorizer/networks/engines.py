@@ -86,6 +86,12 @@ class Engine(Protocol):
         """
         ...
 
+    def proposal(
+        self, luma: Floats, vividness: float | None = None, hints: Floats | None = None
+    ) -> tuple[Floats, Floats | None]:
+        """Chroma and, if the network says it, the posterior with it, in one run. Raises as `chroma`."""
+        ...
+
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         """How likely each color of `info.bins` is, [N, bins, H/stride, W/stride], for luma and hints as in `chroma`.
 
@@ -146,24 +152,33 @@ class OnnxEngine:
 
     def chroma(self, luma: Floats, vividness: float | None = None, hints: Floats | None = None) -> Floats:
         """Propose chroma; see Engine."""
-        return self._run("chroma", 2, luma, vividness, hints)
+        return self._run({"chroma": 2}, luma, vividness, hints)[0]
+
+    def proposal(
+        self, luma: Floats, vividness: float | None = None, hints: Floats | None = None
+    ) -> tuple[Floats, Floats | None]:
+        """Propose chroma, and say how likely colors are; see Engine."""
+        if not self.info.bins:
+            return self.chroma(luma, vividness, hints), None
+        chroma, posterior = self._run({"chroma": 2, "posterior": len(self.info.bins)}, luma, vividness, hints)
+        return chroma, posterior
 
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         """How likely each color is; see Engine."""
         if not self.info.bins:
             raise OptionError(f"The network {self.info.name} does not say how likely colors are; use another one.")
-        return self._run("posterior", len(self.info.bins), luma, None, hints)
+        return self._run({"posterior": len(self.info.bins)}, luma, None, hints)[0]
 
     def features(self, luma: Floats) -> Floats:
         """What describes each place; see Engine."""
         if not self.info.has_features:
             raise OptionError(f"The network {self.info.name} does not describe places; use another one.")
-        return self._run("features", None, luma, None, None)
+        return self._run({"features": None}, luma, None, None)[0]
 
     def _run(
-        self, output: str, planes: int | None, luma: Floats, vividness: float | None, hints: Floats | None
-    ) -> Floats:
-        """One output of the network, N x planes x H/stride x W/stride."""
+        self, outputs: dict[str, int | None], luma: Floats, vividness: float | None, hints: Floats | None
+    ) -> list[Floats]:
+        """Outputs of the network, each N x planes x H/stride x W/stride, by their planes; None: it may have any."""
         inputs = {"luma": luma}
         if self.info.has_vividness:
             inputs["vividness"] = np.array([0.5 if vividness is None else vividness], dtype=np.float32)
@@ -174,10 +189,11 @@ class OnnxEngine:
         elif hints is not None:
             raise _no_hints(self.info)
         try:
-            found: Floats = self._session.run([output], inputs, self._how)[0]
+            found: list[Floats] = self._session.run(list(outputs), inputs, self._how)
         except Exception as error:  # the runtime's exceptions share no public base class
             raise _engine_error(error, self.info, luma.shape) from error
-        return _sound(found, planes or found.shape[1], luma, self.info)
+        pairs = zip(found, outputs.values(), strict=True)
+        return [_sound(one, planes or one.shape[1], luma, self.info) for one, planes in pairs]
 
 
 class TorchEngine:
@@ -235,6 +251,12 @@ class TorchEngine:
         except Exception as error:
             raise _engine_error(error, self.info, luma.shape) from error
         return _sound(chroma, 2, luma, self.info)
+
+    def proposal(
+        self, luma: Floats, vividness: float | None = None, hints: Floats | None = None
+    ) -> tuple[Floats, Floats | None]:
+        """Propose chroma; the original's networks say nothing more."""
+        return self.chroma(luma, vividness, hints), None
 
     def posterior(self, luma: Floats, hints: Floats | None = None) -> Floats:
         """The original's networks paint, and do not say how likely colors are: raises OptionError."""

@@ -48,6 +48,7 @@ class Proposal:
 
     chroma: Floats  # h x w x 2 (U, V), small
     render_factor: int  # at which it was made
+    entropy: Floats | None = None  # h x w: how unsure it is, see `entropy_of`; None if it does not say
     notes: tuple[str, ...] = ()  # what a lack of memory forced
 
 
@@ -91,14 +92,15 @@ class Networks:
         notes: list[str] = []
         if wanted == "auto":
             try:
-                return Proposal(*choose_render_factor(engine, pixels, settings, hints))
+                return choose_render_factor(engine, pixels, settings, hints)
             except OutOfMemoryError as error:
                 notes.append("not enough memory to compare render factors")
                 log.warning("%s", error)
                 wanted = settings.render_factor
         for factor in _ladder(wanted):
             try:
-                return Proposal(propose(engine, pixels, factor, settings.vividness, hints), factor, tuple(notes))
+                found = propose(engine, pixels, factor, settings.vividness, hints)
+                return dataclasses.replace(found, notes=tuple(notes))
             except OutOfMemoryError as error:
                 notes.append(f"not enough memory at render factor {factor}")
                 log.warning("%s", error)
@@ -106,7 +108,7 @@ class Networks:
             raise OutOfMemoryError(f"There is not enough memory for {engine.info.name} even at render factor {factor}.")
         cpu = self.engine(options.replace(device="cpu"))
         notes.append("the processor was used, as the GPU has too little memory")
-        return Proposal(propose(cpu, pixels, wanted, settings.vividness, hints), wanted, tuple(notes))
+        return dataclasses.replace(propose(cpu, pixels, wanted, settings.vividness, hints), notes=tuple(notes))
 
     def describe(self, pixels: Pixels, options: ColorOptions) -> Described:
         """A picture as the embedded network describes its places, whatever network colors it."""
@@ -153,14 +155,31 @@ def load_engine(options: ColorOptions) -> Engine:
 
 def propose(
     engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None, hints: Sequence[Hint] = ()
-) -> Floats:
-    """Ask for small chroma, h x w x 2, that covers exactly the picture; a panorama is seen in squares."""
+) -> Proposal:
+    """Ask for small chroma that covers exactly the picture; a panorama is seen in squares."""
     height, width = pixels.shape[:2]
     if PANORAMA[0] < max(height, width) / min(height, width) <= PANORAMA[1]:
-        return _propose_panorama(engine, pixels, render_factor, vividness, hints)
-    height, width = engine.info.working_size(height, width, render_factor)
-    luma = small_luma(pixels, height, width)
-    return np.asarray(propose_batch(engine, luma[None], vividness, _told(engine, hints, luma))[0])
+        planes = _planes_of_panorama(engine, pixels, render_factor, vividness, hints)
+    else:
+        luma = small_luma(pixels, *engine.info.working_size(height, width, render_factor))
+        planes = _planes(engine, luma, vividness, _told(engine, hints, luma))
+    entropy = planes[..., 2] if planes.shape[-1] > 2 else None
+    return Proposal(np.ascontiguousarray(planes[..., :2]), render_factor, entropy)
+
+
+def _planes(engine: Engine, luma: Floats, vividness: float | None, told: Floats | None) -> Floats:
+    """What a network says of luma of its working size, H x W: U, V and, if it says so, its entropy, h x w x 2 or 3."""
+    padded, hints = _padded(engine, luma[None], told)
+    chroma, posterior = engine.proposal(padded, vividness, hints)
+    planes = chroma[0] if posterior is None else np.concatenate([chroma[0], entropy_of(posterior[0])[None]])
+    height, width = (side // engine.info.stride for side in luma.shape)
+    return np.asarray(np.moveaxis(planes[:, :height, :width], 0, -1))
+
+
+def entropy_of(posterior: Floats) -> Floats:
+    """How unsure a posterior over colors, bins x h x w, is, in parts of the greatest there can be: h x w; 0 is sure."""
+    likely = np.maximum(posterior, 1e-12)
+    return np.asarray(-(likely * np.log(likely)).sum(axis=0) / np.log(len(posterior)), np.float32)
 
 
 def _told(engine: Engine, hints: Sequence[Hint], luma: Floats) -> Floats | None:
@@ -171,10 +190,10 @@ def _told(engine: Engine, hints: Sequence[Hint], luma: Floats) -> Floats | None:
     return painted(hints, cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))[None]
 
 
-def _propose_panorama(
+def _planes_of_panorama(
     engine: Engine, pixels: Pixels, render_factor: int, vividness: float | None, hints: Sequence[Hint]
 ) -> Floats:
-    """As `propose`, in squares that overlap by half and fade into each other.
+    """As `_planes`, in squares that overlap by half and fade into each other.
 
     Seen at once, a panorama would be a few pixels high, or squeezed into a square that looks like nothing known.
     """
@@ -187,25 +206,22 @@ def _propose_panorama(
     grid = _told(engine, hints, luma)
     count = math.ceil(2 * length / cells) - 1
     fade = 1 - np.abs(2 * (np.arange(cells) + 0.5) / cells - 1)
-    total, weights = np.zeros((*shape, 2)), np.zeros(length)
+    total, weights = np.zeros((*shape, 3 if engine.info.bins else 2)), np.zeros(length)
     for first in np.linspace(0, length - cells, count).round().astype(int):
         square = luma.take(range(first * stride, first * stride + side), axis)
         told = None if grid is None else grid.take(range(first, first + cells), 2 + axis)
-        chroma = propose_batch(engine, square[None], vividness, told)[0]
-        np.moveaxis(total, axis, 0)[first : first + cells] += np.moveaxis(chroma, axis, 0) * fade[:, None, None]
+        planes = _planes(engine, square, vividness, told)
+        np.moveaxis(total, axis, 0)[first : first + cells] += np.moveaxis(planes, axis, 0) * fade[:, None, None]
         weights[first : first + cells] += fade
     return np.asarray(total / np.expand_dims(weights, (1 - axis, 2)), dtype=np.float32)
 
 
-def propose_batch(engine: Engine, lumas: Floats, vividness: float | None, hints: Floats | None = None) -> Floats:
-    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2.
-
-    `hints`, if any, are as an engine takes them, N x 3 x h x w.
-    """
+def propose_batch(engine: Engine, lumas: Floats, vividness: float | None) -> Floats:
+    """Ask the network once about pictures of its working size: luma N x H x W to chroma N x h x w x 2."""
     height, width = lumas.shape[1:]
     stride = engine.info.stride
-    padded, told = _padded(engine, lumas, hints)
-    chroma = engine.chroma(padded, vividness, told)
+    padded, _ = _padded(engine, lumas, None)
+    chroma = engine.chroma(padded, vividness)
     return np.asarray(np.moveaxis(chroma[..., : height // stride, : width // stride], 1, -1))
 
 
@@ -233,7 +249,7 @@ def _padded(engine: Engine, lumas: Floats, hints: Floats | None) -> tuple[Floats
 
 def choose_render_factor(
     engine: Engine, pixels: Pixels, settings: LookSettings, hints: Sequence[Hint] = ()
-) -> tuple[Floats, int]:
+) -> Proposal:
     """Render at several sizes and keep the one the others agree with most.
 
     A wrong color, such as a hand left grey, is usually wrong at one size and right at the rest, so
@@ -248,11 +264,10 @@ def choose_render_factor(
             if not proposals:
                 raise
             break
-    height, width = proposals[0].shape[:2]
-    comparable = np.stack([color.upsample(one, height, width) for one in proposals])
+    height, width = proposals[0].chroma.shape[:2]
+    comparable = np.stack([color.upsample(one.chroma, height, width) for one in proposals])
     distances = np.abs(comparable - comparable.mean(axis=0)).mean(axis=(1, 2, 3))
-    best = int(np.argmin(distances))
-    return proposals[best], factors[best]
+    return proposals[int(np.argmin(distances))]
 
 
 def settings_of(options: ColorOptions, look: Look, info: NetworkInfo) -> LookSettings:

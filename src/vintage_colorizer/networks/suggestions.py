@@ -18,7 +18,7 @@ from vintage_colorizer.color import Floats
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.hints import Hint, place_of
 from vintage_colorizer.networks.engines import Engine
-from vintage_colorizer.networks.inference import ask_posterior
+from vintage_colorizer.networks.inference import ask_posterior, entropy_of
 
 MOST_COLORS = 5
 LEAST_SHARE = 0.03  # of a color that is suggested
@@ -73,14 +73,13 @@ class Likely:
 
     @property
     def entropy(self) -> Floats:
-        """Of the posterior, h x w, in parts of the greatest there can be: 0 is sure of one color."""
-        likely = np.maximum(self.posterior, 1e-12)
-        return np.asarray(-(likely * np.log(likely)).sum(axis=0) / np.log(len(self.bins)), np.float32)
+        """Of the posterior, h x w; see `entropy_of`."""
+        return entropy_of(self.posterior)
 
     @property
     def certainty(self) -> Floats:
         """How often a color guessed as surely as this one is right, within CIEDE2000 10 of the truth: h x w, 0..1."""
-        return np.asarray(np.interp(self.entropy, ENTROPIES, RIGHT), np.float32)
+        return certainty_of(self.entropy)
 
     def places(self, x: float | None, y: float | None) -> list[Place]:
         """The place asked for, or those where a hint would help most.
@@ -127,6 +126,11 @@ class Likely:
             same_thing = np.exp(-(unlike**2 + (away / SAME_THING) ** 2) / 2)
             doubt = np.where(away < APART, 0, doubt * (1 - same_thing))
         return places
+
+
+def certainty_of(entropy: Floats) -> Floats:
+    """How often a color guessed at such entropies of the embedded network is right; see `Likely.certainty`."""
+    return np.asarray(np.interp(entropy, ENTROPIES, RIGHT), np.float32)
 
 
 def _fullest(bins: Floats, left: Floats) -> Floats:

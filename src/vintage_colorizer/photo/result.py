@@ -16,9 +16,11 @@ from PIL import Image
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels, eight_bit
 from vintage_colorizer.hints import as_hints, obeyed
+from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.catalog import REPAIRS, LookSettings
 from vintage_colorizer.networks.engines import NetworkInfo
 from vintage_colorizer.networks.inference import LITTLE_COLOR, LITTLE_COLOR_NOTE
+from vintage_colorizer.networks.suggestions import certainty_of
 from vintage_colorizer.options import Look, PhotoOptions, PhotoSettings
 from vintage_colorizer.photo.picture import Origin, Photo
 from vintage_colorizer.photo.saving import Saved
@@ -45,6 +47,7 @@ class ColorizedPhoto(Saved):
     render_factor: int
     notes: tuple[str, ...]
     reference: str = ""  # the identity of the picture whose colors were followed
+    entropy: Floats | None = None  # h x w: how unsure the network was; None if it did not say
 
     @cached_property
     def origin(self) -> Origin:
@@ -73,6 +76,16 @@ class ColorizedPhoto(Saved):
     def strength(self) -> float:
         """Mean chroma of the result, 0 (grey) to about 0.6."""
         return color.strength(self.final_chroma)
+
+    @property
+    def certainty(self) -> float | None:
+        """How much of what the embedded network proposed is likely near the truth, 0..1; None for other networks.
+
+        It is the mean of the calibrated map of `Colorizer.certainty`, before hints and references.
+        """
+        if self.entropy is None or self.network.sha256 != catalog.NETWORKS["compact"].sha256:
+            return None
+        return float(certainty_of(self.entropy).mean())
 
     @property
     def warnings(self) -> tuple[str, ...]:
