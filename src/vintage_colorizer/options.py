@@ -239,6 +239,9 @@ class FilmSettings(ColorSettings):
     separate_scenes: bool = Field(
         False, description="Color each shot by itself, also where a scene returns that was shown before."
     )
+    recolor: bool = Field(
+        False, description="Color shots too that are in color already; among grey ones they are kept as they are."
+    )
     rate: float | None = Field(
         None, gt=0, le=1000, description="Frames a second of numbered frames, such as reel_%04d.dpx.", examples=[18]
     )
@@ -317,6 +320,11 @@ class FilmOptions(FilmSettings, ColorOptions):
         examples=[["0:12=still.png"]],
     )
     recurring: bool = Field(False, description="Let stills guide other shots of the same scene too.")
+    shots: str | None = Field(
+        None,
+        min_length=1,
+        description="A list of shots, and what is wanted of each. If there is none, it is written, with a sheet.",
+    )
 
 
 class ColorKeywords(TypedDict, total=False):
@@ -379,6 +387,7 @@ class FilmKeywords(ColorKeywords, total=False):
     side_by_side: bool
     keyframes: tuple[str, ...]
     recurring: bool
+    shots: str | None
 
 
 class JobOptions(BaseOptions):

@@ -284,6 +284,9 @@ def film(
     if still is not None:
         film_command.write_still(films, target, still, options, console)
         return
+    if options.shots is not None and not Path(options.shots).exists():
+        film_command.write_shot_list(films, options, console)
+        return
     raise typer.Exit(film_command.color_films(films, target, options, job, console))
 
 

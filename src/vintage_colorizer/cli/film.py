@@ -26,6 +26,7 @@ from vintage_colorizer.film.numbered import is_numbered, plain_stem
 from vintage_colorizer.film.plan import with_look
 from vintage_colorizer.film.process import color_in_worker
 from vintage_colorizer.film.progress import Progress, Report
+from vintage_colorizer.film.shot_sheet import write_shots
 from vintage_colorizer.film.source import SUFFIXES, looks_like_film
 from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import ColorOptions, FilmOptions, JobOptions, PhotoOptions
@@ -81,6 +82,20 @@ def write_still(paths: list[Path], out: Path | None, time: str, options: FilmOpt
     with atomically(target) as file:
         Image.fromarray(next(frames).shown).save(file, "PNG")
     console.say(f"Wrote {target}. Correct its colors, then: film {source} --keyframe {start:g}={target}")
+
+
+def write_shot_list(paths: list[Path], options: FilmOptions, console: Console) -> None:
+    """Write the shots of a film, to be edited and given back, with a page of thumbnails."""
+    assert options.shots is not None
+    if len(paths) != 1 or paths[0].is_dir():
+        raise OptionError("--shots is of one film; name a single film.")
+    target, source = Path(options.shots), paths[0]
+    if target.suffix.lower() != ".json":
+        raise OptionError(f"A list of shots is a JSON file; call it something like {target.stem}.json.")
+    with film_progress(console, source.name) as show:
+        count = write_shots(source, target, Networks(), options.replace(shots=None), show)
+    sheet = target.with_suffix(".html")
+    console.say(f"Wrote {count} shots to {target}, and thumbnails to {sheet}. Edit the list, then run this again.")
 
 
 def _one_by_one(

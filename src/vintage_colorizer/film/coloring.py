@@ -17,6 +17,7 @@ from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.film.ahead import ahead
 from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame, to_depth
+from vintage_colorizer.film.kept import kept_chroma, strength_of
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.film.reader import FrameReader
@@ -116,7 +117,25 @@ class _Seen:
 
 
 def colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterator[tuple[FilmFrame, float]]:
-    """Color a range of frames; each comes with the mean strength of its color.
+    """Color a range of frames; each comes with the mean strength of its color. Shots that are left keep their own."""
+    for part, run, leave in plan.runs(segment):
+        yield from _left_frames(part, run) if leave else _colored_frames(part, run, networks)
+
+
+def _left_frames(plan: Plan, segment: Segment) -> Iterator[tuple[FilmFrame, float]]:
+    """Frames with the color that they have in the source."""
+    encoding, source = plan.encoding, plan.source
+    for index, luma, frame in FrameReader(plan, encoding.threads).frames(segment.start, segment.stop):
+        deep = to_depth(luma, source.coding.depth, encoding.coding.depth)
+        chroma = kept_chroma(frame, source, encoding)
+        yield (
+            FilmFrame(index, plan.starts[index] * plan.times.base, deep, chroma, encoding, source),
+            strength_of(frame),
+        )
+
+
+def _colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterator[tuple[FilmFrame, float]]:
+    """Color a range of frames in one way.
 
     Decoding, the network, and the filter run ahead of the consumer, each in a thread of its own.
     """

@@ -12,7 +12,8 @@ import numpy as np
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels
 from vintage_colorizer.film.scan import Scan
-from vintage_colorizer.film.scenes import Frames, returning_scenes
+from vintage_colorizer.film.scenes import Frames, grouped_scenes, returning_scenes
+from vintage_colorizer.film.shot_list import ListedShot
 from vintage_colorizer.film.stills import Guidance, Keyframe, Still
 from vintage_colorizer.hints import Hint, as_hints, obeyed
 from vintage_colorizer.networks.catalog import LookSettings
@@ -22,9 +23,15 @@ from vintage_colorizer.options import FilmOptions
 
 
 def stills_of(
-    found: Scan, networks: Networks, options: FilmOptions, settings: LookSettings, factor: int, threads: int
+    found: Scan,
+    networks: Networks,
+    options: FilmOptions,
+    settings: LookSettings,
+    factor: int,
+    threads: int,
+    listed: Sequence[ListedShot],
 ) -> tuple[tuple[Still, ...], list[str]]:
-    """The stills that guide a film, and notes on the shots they guide.
+    """The stills that guide a film, and notes on the shots they guide; `listed` are its shots and their groups.
 
     Raises:
         UnreadableError: a keyframe cannot be read.
@@ -47,8 +54,12 @@ def stills_of(
         stills = list(_recurring(stills, guidance, frames))
         notes = [f"what is known of frame {one.frame} guides {len(one.shots)} shots" for one in stills]
     if scenes:
-        guided = {shot for still in stills for shot in still.shots}
-        returning = list(returning_scenes(frames, describer, guided))
+        left = {shot for shot, one in enumerate(listed) if one.leave}
+        guided = left | {shot for still in stills for shot in still.shots}
+        if options.shots is None:
+            returning = list(returning_scenes(frames, describer, guided))
+        else:
+            returning = list(grouped_scenes(frames, [one.group for one in listed], guided))
         for scene in returning:
             pixels = _colored(frames.luma(scene.frame), engine, settings.vividness)
             stills.append(Still.of(pixels, scene.frame, scene.others, frames.size, known=False))

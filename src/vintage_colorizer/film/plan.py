@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import Base64Bytes
 
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.files import sha256_of
 from vintage_colorizer.film.encoding import Encoding
 from vintage_colorizer.film.fields import WHOLE, Interlacing
 from vintage_colorizer.film.guiding import stills_of
@@ -24,6 +25,7 @@ from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.repairing import even_gains
 from vintage_colorizer.film.scan import Scan, scan
+from vintage_colorizer.film.shot_list import ListedShot, Style, first_frames, read_shots, styles_of
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import REACH
 from vintage_colorizer.film.stills import Keyframe, Still
@@ -40,6 +42,7 @@ SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
 LATER_OPTIONS = (  # not in fingerprints of earlier versions unless they are chosen
     *("field_rate", "keep_interlaced", "start", "stop", "side_by_side", "rate", "hints", "separate_scenes", "repair"),
+    "recolor",
 )
 
 
@@ -104,6 +107,7 @@ class Plan:
     interlacing: Interlacing = WHOLE
     stills: tuple[Still, ...] = ()
     gains: tuple[float, ...] = ()  # by which each frame is brightened, where flicker is evened
+    styles: tuple[Style, ...] = ()  # how each shot is colored; none if all are colored as the plan says
 
     @property
     def times(self) -> Times:
@@ -136,6 +140,21 @@ class Plan:
         if self.options.end is None:
             return None
         return float((self.starts[-1] + self.durations[-1]) * self.times.base)
+
+    def runs(self, segment: Segment) -> Iterator[tuple[Plan, Segment, bool]]:
+        """The parts of a segment that are colored in one way, each with a plan for it and whether it is left."""
+        if not self.styles:
+            yield self, segment, False
+            return
+        ends = [*self.shots[1:], len(self.starts)]
+        shots = [shot for shot, end in enumerate(ends) if self.shots[shot] < segment.stop and end > segment.start]
+        for style, group in itertools.groupby(shots, key=self.styles.__getitem__):
+            members = list(group)
+            start, stop = max(segment.start, self.shots[members[0]]), min(segment.stop, ends[members[-1]])
+            plan = replace(
+                self, vividness=style.vividness, saturation=style.saturation, stability=style.stability, styles=()
+            )
+            yield plan, Segment(segment.index, start, stop), style.leave
 
     def reach(self, segment: Segment) -> tuple[int, int]:
         """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
@@ -173,6 +192,8 @@ def film_fingerprint(path: Path, options: FilmOptions, network: str, suffix: str
     parts: list[object] = [film_identity(path), network, threads_of(options), suffix, shaping]
     if options.keyframes:
         parts.append([options.recurring, *(Keyframe.parse(one).identity for one in options.keyframes)])
+    if options.shots is not None:
+        parts.append(sha256_of(Path(options.shots)))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -203,7 +224,12 @@ def make_plan(
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
         factor = _choose_render_factor(found, engine, settings, threads)
-    stills, guided = stills_of(found, networks, options, settings, factor, threads)
+    listed = _listed(found, options)
+    if options.shots is not None:
+        base = Fraction(*found.source.time_base)
+        found = replace(found, shots=first_frames(listed, found.starts, base))
+    styles = tuple(styles_of(listed, options, engine.info))
+    stills, guided = stills_of(found, networks, options, settings, factor, threads, listed)
     found, first = _beginning(found, options.start)
     encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
     return Plan(
@@ -223,14 +249,35 @@ def make_plan(
         raw_times=found.raw_times,
         starts=found.starts,
         durations=found.durations,
-        notes=(*found.notes, *_repaired(options), *guided, *encoding.notes(found.source)),
+        notes=(*found.notes, *_repaired(options), *_left(listed), *guided, *encoding.notes(found.source)),
         signatures=found.signatures,
         damaged=found.damaged,
         offsets=found.offsets,
         interlacing=found.interlacing,
         stills=stills,
         gains=tuple(even_gains(found.levels, found.shots)) if "flicker" in options.repair else (),
+        styles=styles if len(set(styles)) > 1 or any(style.leave for style in styles) else (),
     )
+
+
+def _listed(found: Scan, options: FilmOptions) -> tuple[ListedShot, ...]:
+    """The shots of a film: those of the list of the options, or those that were found.
+
+    Of the latter, those in color are left as they are if others are grey.
+    """
+    if options.shots is not None:
+        return read_shots(Path(options.shots))
+    mixed = any(found.colored) and not all(found.colored) and not options.recolor
+    base = Fraction(*found.source.time_base)
+    times = (float(found.starts[first] * base) for first in found.shots)
+    leaves = (mixed and colored for colored in found.colored)
+    return tuple(ListedShot(start=max(0.0, time), leave=leave) for time, leave in zip(times, leaves, strict=True))
+
+
+def _left(shots: Sequence[ListedShot]) -> list[str]:
+    """A note on shots that are kept as they are."""
+    count = sum(shot.leave for shot in shots)
+    return [f"{count} of {len(shots)} shots are kept as they are in the source, in color or not"] if count else []
 
 
 def _repaired(options: FilmOptions) -> list[str]:

@@ -68,7 +68,11 @@ class FrameReader:
         self._index = dict(zip(times, range(len(times)), strict=True)) if len(set(known)) == len(times) else None
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
-        """Yield (index, luma plane) for start <= index < stop.
+        """Yield (index, luma plane) for start <= index < stop. Raises as `frames`."""
+        yield from ((index, luma) for index, luma, _ in self.frames(start, stop))
+
+    def frames(self, start: int, stop: int) -> Iterator[tuple[int, Plane, VideoFrame]]:
+        """Yield (index, luma plane, frame) for start <= index < stop.
 
         Raises:
             UnreadableError: a frame that was there before is not there any more, or looks different.
@@ -88,7 +92,7 @@ class FrameReader:
                 if not self._agrees(index, luma, first):
                     why = "is decoded differently each time; it may be damaged, so try again with --threads 1."
                     break
-                yield index, luma
+                yield index, luma, frame
                 expected += 1
                 if expected == stop:
                     return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -22,6 +23,7 @@ from vintage_colorizer.film.fields import (
     evenly,
     whole_frames,
 )
+from vintage_colorizer.film.kept import is_colored
 from vintage_colorizer.film.numbered import is_numbered
 from vintage_colorizer.film.probing import depth_of
 from vintage_colorizer.film.shots import ShotDetector
@@ -41,6 +43,7 @@ from vintage_colorizer.film.source import (
 )
 from vintage_colorizer.film.timeline import Clock, in_order, shift_of
 
+GLANCED = 4  # of so many frames, one is looked at for color
 FLAGGED_SHARE = 0.1  # of the frames, above which a film says that it is interlaced
 Count = Callable[[int, int | None, int], None]  # frames done, frames in all if known, shots so far
 
@@ -59,6 +62,7 @@ class Scan:
     damaged: bool
     notes: tuple[str, ...]
     interlacing: Interlacing = WHOLE
+    colored: tuple[bool, ...] = ()  # whether each shot is in color already
     levels: tuple[float, ...] = ()  # the mean light of each frame above black, of full range
 
 
@@ -76,8 +80,11 @@ class _Tally:
         self.combs = CombMeter()
         self.signatures = bytearray()
         self.levels: list[float] = []
+        self.colored: dict[int, bool] = {}  # of some frames
 
     def add(self, frame: VideoFrame, source: Source) -> None:
+        if len(self.raw_times) % GLANCED == 0:
+            self.colored[len(self.raw_times)] = is_colored(frame)
         usual = self.last_duration or usual_duration(source)
         time, before = time_of(frame), self.raw_times[-1] if self.raw_times else None
         part = frame.opaque[0] if isinstance(frame.opaque, tuple) else max(self.parts, default=0)
@@ -208,18 +215,28 @@ def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: In
         )
     if tally.transparent:
         notes.append("the transparency of the picture was left out")
+    shots = tally.shots.finish()
     return Scan(
         source,
         tuple(tally.raw_times),
         tuple(starts),
         tuple(durations),
         tuple(offsets),
-        tuple(tally.shots.finish()),
+        tuple(shots),
         bytes(tally.signatures),
         bool(losses.packets or tally.corrupt),
         tuple(notes),
+        colored=tuple(_colored_shots(tally.colored, shots)),
         levels=tuple(tally.levels),
     )
+
+
+def _colored_shots(frames: Mapping[int, bool], shots: Sequence[int]) -> Iterator[bool]:
+    """Whether each shot is in color, by most of its frames that were looked at."""
+    votes = [[0, 0] for _ in shots]
+    for index, colored in frames.items():
+        votes[bisect_right(shots, index) - 1][colored] += 1
+    yield from (yes > no for no, yes in votes)
 
 
 def _placed(source: Source, tally: _Tally, clock: Clock, usual: int) -> tuple[list[int], list[int], list[str]]:

@@ -7,7 +7,7 @@ longest shot of a scene then gives its colors to the others.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -90,6 +90,17 @@ def returning_scenes(frames: Frames, describer: Engine, but: Collection[int] = (
         if others:
             yield Scene(middles[longest], tuple(sorted(others)))
         left = [shot for shot in rest if shot not in others]
+
+
+def grouped_scenes(frames: Frames, groups: Sequence[int | None], but: Collection[int] = ()) -> Iterator[Scene]:
+    """The scenes that somebody named by giving shots one number, without the shots `but`."""
+    lengths = np.diff([*frames.found.shots, len(frames.found.starts)])
+    middles = frames.middles
+    for number in sorted({one for one in groups if one is not None}):
+        shots = [shot for shot, group in enumerate(groups) if group == number and shot not in but]
+        if len(shots) > 1:
+            longest = max(shots, key=lambda shot: int(lengths[shot]))
+            yield Scene(middles[longest], tuple(shot for shot in shots if shot != longest))
 
 
 def described_frame(describer: Engine, luma: Floats) -> Described:
