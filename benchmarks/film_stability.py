@@ -7,6 +7,7 @@ Synthetic clips (color photos under pans, zooms, moving objects, flicker and gra
 motion. For films given, which must be in color, motion is optical flow at full working size.
 
 change        mean difference of chroma to the frame before, moved by the true motion (x 1000)
+wander        the same to the frame half a second before, where that is still to be seen
 colorfulness  mean length of the chroma vector against no filter
 error         mean distance to the true chroma (x 1000)
 CDC           color distribution consistency (x 1000)
@@ -30,13 +31,14 @@ from vintage_colorizer.color import Floats, eight_bit
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.evaluate import metrics
 from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes, moved
-from vintage_colorizer.networks import catalog
 from vintage_colorizer.networks.inference import propose_batch, settings_of
 from vintage_colorizer.options import FilmOptions
 
 SIZE = 192, 256  # height and width of frames
 LARGE = 384, 512  # the same where render factors are compared
 FRAMES = 48
+HALF_A_SECOND = 12  # frames
+STABILITIES = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 0.9, 1.0)
 FEWER = 24  # where render factors are compared
 
 
@@ -187,11 +189,33 @@ def measure(clip: Clip, chroma: list[Floats]) -> dict[str, float]:
     known = [there & (i not in clip.cuts) for i, there in enumerate(clip.known)]
     frames = [eight_bit(color.merge(luma, one)) for luma, one in zip(clip.luma, chroma, strict=True)]
     return {
+        "wander": 1000 * wander(clip, large),
         "change": 1000 * metrics.chroma_change(large, list(clip.back), known),
         "strength": float(np.linalg.norm(large, axis=-1).mean()),
         "error": 1000 * float(np.linalg.norm(np.stack(large) - clip.truth, axis=-1).mean()),
         "cdc": 1000 * metrics.color_distribution_consistency(frames),
     }
+
+
+def wander(clip: Clip, large: list[Floats]) -> float:
+    """Mean length of the change of chroma along the motion over half a second; NaN where nothing stays that long."""
+    changes = []
+    height, width = clip.luma.shape[1:]
+    y, x = np.mgrid[:height, :width]
+    for i in range(HALF_A_SECOND + 1, len(large), 3):
+        if any(cut in range(i - HALF_A_SECOND + 1, i + 1) for cut in clip.cuts):
+            continue
+        flow, known = clip.back[i], clip.known[i].astype(np.float32)
+        for step in range(1, HALF_A_SECOND):
+            known = known * moved(clip.known[i - step].astype(np.float32), flow)
+            flow = flow + moved(clip.back[i - step], flow)
+        inside = (
+            (x + flow[..., 0] >= 0) & (x + flow[..., 0] < width) & (y + flow[..., 1] >= 0) & (y + flow[..., 1] < height)
+        )
+        there = inside & (known > 0.9)
+        if there.mean() > 0.2:
+            changes.append(np.linalg.norm(large[i] - moved(large[i - HALF_A_SECOND], flow), axis=-1)[there].mean())
+    return float(np.mean(changes)) if changes else float("nan")
 
 
 def clips() -> Iterator[Clip]:
@@ -224,7 +248,9 @@ def compare_render_factors(factors: list[int]) -> None:
         print(f"mean of {len(chosen)} {kind} pans of {FEWER} frames, {LARGE[1]} x {LARGE[0]}, look video, no filter")
         for factor in factors:
             rows = [measure(clip, propose(clip, colorizer, "video", factor)) for clip in chosen]
-            change, strength, error, cdc = (np.mean([row[key] for row in rows]) for key in rows[0])
+            change, strength, error, cdc = (
+                np.mean([row[key] for row in rows]) for key in ("change", "strength", "error", "cdc")
+            )
             share = np.mean([row["change"] / row["strength"] / 1000 for row in rows])
             print(
                 f"  render factor {factor:2}  change {change:5.2f} ({share:5.1%} of mean chroma)"
@@ -238,7 +264,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--render-factors"]:
         compare_render_factors([int(one) for one in sys.argv[2].split(",")])
         return
-    stabilities = sorted({one.stability for one in catalog.LOOKS.values()})
+    stabilities = STABILITIES
     colorizer = Colorizer()
     everything = [*clips(), *(film_clip(Path(name)) for name in sys.argv[1:])]
     sums: dict[str, list[dict[str, float]]] = {}
@@ -251,6 +277,7 @@ def main() -> None:
         for name, chroma in methods.items():
             found = measure(clip, chroma)
             row = {
+                "wander": found["wander"] / base["wander"],
                 "change": found["change"] / base["change"],
                 "color": found["strength"] / base["strength"],
                 "error": found["error"] / base["error"],
@@ -263,10 +290,10 @@ def main() -> None:
             )
     print("\nmean of all clips, against no filter")
     for name, rows in sums.items():
-        mean = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
+        mean = {key: np.nanmean([row[key] for row in rows]) for key in rows[0]}
         print(
-            f"  {name:16} change {mean['change']:5.0%}  colorfulness {mean['color']:5.0%}  CDC {mean['cdc']:5.0%}"
-            f"  error {mean['error']:6.1%}"
+            f"  {name:16} change {mean['change']:5.0%}  wander {mean['wander']:5.0%}"
+            f"  colorfulness {mean['color']:5.0%}  CDC {mean['cdc']:5.0%}  error {mean['error']:6.1%}"
         )
 
 

@@ -12,7 +12,7 @@ from skimage import data
 
 from vintage_colorizer.color import Floats
 from vintage_colorizer.film.shots import ShotDetector
-from vintage_colorizer.film.stability import REACH, Moment, calm, fade_extremes
+from vintage_colorizer.film.stability import Moment, calm, fade_extremes, reach_of, weights_of
 
 pytestmark = pytest.mark.long
 
@@ -132,11 +132,26 @@ def test_nothing_crosses_a_cut() -> None:
         assert np.allclose(chroma, moments[index].chroma, atol=1e-6)
 
 
-def test_a_frame_depends_only_on_those_in_reach() -> None:
-    moments = jittering(3 * REACH, 2.0)
-    whole = dict(calm(moments, 1.0))
-    middle = dict(calm(moments[5 : 5 + 2 * REACH + 1], 1.0))
-    assert np.array_equal(whole[5 + REACH], middle[5 + REACH])
+@pytest.mark.parametrize(("stability", "reach"), [(0.1, 12), (0.8, 12), (0.9, 18), (1.0, 24)])
+def test_a_frame_depends_only_on_those_in_reach(stability: float, reach: int) -> None:
+    assert reach_of(stability) == len(weights_of(stability)) == reach
+    moments = jittering(2 * reach + 11, 2.0)
+    whole = dict(calm(moments, stability))
+    middle = dict(calm(moments[5 : 5 + 2 * reach + 1], stability))
+    assert np.array_equal(whole[5 + reach], middle[5 + reach])
+
+
+def test_each_step_of_the_scale_calms_more() -> None:
+    """A color that wanders back and forth within a second, under a slow pan."""
+    moments = [
+        moment(i, scene(i, 0.5), flat(0.1 + 0.05 * np.sin(i / 4), -0.05 + 0.03 * np.cos(i / 4)), i == 0)
+        for i in range(80)
+    ]
+    wander = []
+    for stability in (0, 0.1, 0.3, 0.6, 0.8, 0.9, 1.0):
+        result = [chroma for _, chroma in calm(moments, stability)]
+        wander.append(np.mean([np.abs(result[i] - result[i - 12]).mean() for i in range(30, 56)]))
+    assert all(after < 0.95 * before for before, after in pairwise(wander))
 
 
 def test_no_ghost_behind_a_moving_thing() -> None:

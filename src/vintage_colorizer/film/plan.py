@@ -27,7 +27,7 @@ from vintage_colorizer.film.repairing import even_gains
 from vintage_colorizer.film.scan import Scan, scan
 from vintage_colorizer.film.shot_list import ListedShot, Style, first_frames, read_shots, styles_of
 from vintage_colorizer.film.source import Source
-from vintage_colorizer.film.stability import REACH
+from vintage_colorizer.film.stability import reach_of
 from vintage_colorizer.film.stills import Keyframe, Still
 from vintage_colorizer.networks.catalog import FILM_LOOK, LookSettings
 from vintage_colorizer.networks.engines import Engine
@@ -161,7 +161,8 @@ class Plan:
         first_shot = self.shots[bisect_right(self.shots, segment.start) - 1]
         after_last = bisect_left(self.shots, segment.stop)
         end = self.shots[after_last] if after_last < len(self.shots) else len(self.starts)
-        return max(first_shot, segment.start - REACH), min(end, segment.stop + REACH)
+        reach = reach_of(self.stability)
+        return max(first_shot, segment.start - reach), min(end, segment.stop + reach)
 
 
 def cut(

@@ -4,7 +4,7 @@ A network colors every frame on its own, so its colors jitter with grain and fli
 chroma is replaced by a weighted mean over its neighbors in time, each brought into place by optical
 flow between small luma planes. A neighbor counts less the farther away it is, and not at all where
 flow forward and back disagree or luma does not match (something was covered or uncovered). Nothing
-crosses a cut. A result depends on REACH frames to either side and on no others.
+crosses a cut. A result depends on `reach_of` frames to either side and on no others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from vintage_colorizer.color import Floats
 
 Payload = TypeVar("Payload")
 
-REACH = 12  # frames before and after that a frame's color can depend on
+# Frames before and after that a frame's color depends on, and how wide their weights are, in frames: up to the calmest
+# of the looks, and at the greatest stability, which takes twice the time.
+CALM = 0.8
+REACH, FULL_REACH = 12, 24
+WIDTH, FULL_WIDTH = 9.6, 36.0
 FLOW_SIDE = 128  # pixels of the longer side of the luma planes optical flow is computed on
 CHROMA_SIDE = 160  # pixels of the longer side of the chroma planes that are averaged, at most
 LUMA_TOLERANCE = 0.06  # difference in luma, after flow, at which a neighbor counts exp(-1)
@@ -70,16 +74,16 @@ def calm(moments: Iterable[Moment[Payload]], stability: float) -> Iterator[tuple
 
     Args:
         moments: consecutive frames.
-        stability: 0 leaves chroma as it is, 1 averages over as many frames as REACH allows.
+        stability: 0 leaves chroma as it is, 1 averages over `FULL_REACH` frames to either side.
 
     Yields:
-        Each payload with its chroma, in order, REACH frames late.
+        Each payload with its chroma, in order, `reach_of(stability)` frames late.
     """
     if stability == 0:
         yield from ((moment.payload, moment.chroma) for moment in moments)
         return
-    weights = np.exp(-0.5 * (np.arange(1, REACH + 1) / (stability * REACH)) ** 2).astype(np.float32)
-    window: deque[_Entry[Payload]] = deque(maxlen=2 * REACH + 1)
+    reach, weights = reach_of(stability), weights_of(stability)
+    window: deque[_Entry[Payload]] = deque(maxlen=2 * reach + 1)
     flow = Flow()
     waiting = 0  # entries at the end of the window that were not yet yielded
     for moment in moments:
@@ -92,10 +96,25 @@ def calm(moments: Iterable[Moment[Payload]], stability: float) -> Iterator[tuple
             window[-1].forth, entry.back = flow.links(window[-1], entry)
         window.append(entry)
         waiting += 1
-        if waiting > REACH:
+        if waiting > reach:
             yield _filtered(window, len(window) - waiting, weights)
             waiting -= 1
     yield from _flush(window, waiting, weights)
+
+
+def reach_of(stability: float) -> int:
+    """How many frames to either side a frame's color depends on."""
+    if stability <= CALM:
+        return REACH if stability > 0 else 0
+    return REACH + round((FULL_REACH - REACH) * (stability - CALM) / (1 - CALM))
+
+
+def weights_of(stability: float) -> Floats:
+    """How much neighbors count against the frame itself, by their distance in time, from 1 to `reach_of`."""
+    width = WIDTH * stability / CALM
+    if stability > CALM:
+        width = WIDTH * (FULL_WIDTH / WIDTH) ** ((stability - CALM) / (1 - CALM))
+    return np.exp(-0.5 * (np.arange(1, reach_of(stability) + 1) / width) ** 2).astype(np.float32)
 
 
 def _flush(window: deque[_Entry[Payload]], waiting: int, weights: Floats) -> Iterator[tuple[Payload, Floats]]:
@@ -159,7 +178,7 @@ def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) ->
     total, weight = entry.planes[..., :2].copy(), np.ones(entry.planes.shape[:2], np.float32)
     for step in (-1, 1):
         link: Floats | None = None
-        for distance in range(1, REACH + 1):
+        for distance in range(1, len(weights) + 1):
             last = window[position + step * (distance - 1)]
             further = last.back if step < 0 else last.forth
             if further is None:
