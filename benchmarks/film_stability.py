@@ -39,6 +39,7 @@ LARGE = 384, 512  # the same where render factors are compared
 FRAMES = 48
 HALF_A_SECOND = 12  # frames
 STABILITIES = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 0.9, 1.0)
+CARRIED_AT = (0.3, 0.8)
 FEWER = 24  # where render factors are compared
 
 
@@ -172,9 +173,11 @@ def propose(clip: Clip, colorizer: Colorizer, look: str, factor: int | None = No
     return [fade_extremes(one, luma) for one, luma in zip(chroma, clip.luma, strict=True)]
 
 
-def filtered(clip: Clip, chroma: list[Floats], stability: float) -> list[Floats]:
-    """Our filter."""
-    moments = [Moment(i, clip.luma[i], one, i == 0 or i in clip.cuts) for i, one in enumerate(chroma)]
+def filtered(clip: Clip, chroma: list[Floats], stability: float, every: int = 1) -> list[Floats]:
+    """Our filter, with color proposed for some frames only."""
+    moments = [
+        Moment(i, clip.luma[i], one, i == 0 or i in clip.cuts, proposed=i % every == 0) for i, one in enumerate(chroma)
+    ]
     return [one for _, one in calm(moments, stability)]
 
 
@@ -273,6 +276,7 @@ def main() -> None:
         base = measure(clip, plain)
         methods = {"none": plain, "mean over time": mean_over_time(plain), "desaturated": [0.4 * one for one in plain]}
         methods |= {f"stability {one}": filtered(clip, plain, one) for one in stabilities}
+        methods |= {f"every 2nd at {one}": filtered(clip, plain, one, every=2) for one in CARRIED_AT}
         print(f"\n{clip.name}")
         for name, chroma in methods.items():
             found = measure(clip, chroma)

@@ -25,7 +25,7 @@ EngineName = Literal["auto", "onnx", "torch"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Repair = Literal["fade", "scratches", "dust"]
 PhotoFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "heif"]
-Codec = Literal["h264", "h265", "vp9", "av1", "ffv1", "prores"]
+Codec = Literal["h264", "h265", "vp9", "av1", "ffv1", "prores", "dnxhr"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
 LOOKS: dict[Look, str] = {
@@ -242,6 +242,9 @@ class FilmSettings(ColorSettings):
     recolor: bool = Field(
         False, description="Color shots too that are in color already; among grey ones they are kept as they are."
     )
+    tone_map: bool = Field(
+        False, description="Bring an HDR film to the range of ordinary screens; without this, it is refused."
+    )
     rate: float | None = Field(
         None, gt=0, le=1000, description="Frames a second of numbered frames, such as reel_%04d.dpx.", examples=[18]
     )
@@ -320,11 +323,7 @@ class FilmOptions(FilmSettings, ColorOptions):
         examples=[["0:12=still.png"]],
     )
     recurring: bool = Field(False, description="Let stills guide other shots of the same scene too.")
-    shots: str | None = Field(
-        None,
-        min_length=1,
-        description="A list of shots, and what is wanted of each. If there is none, it is written, with a sheet.",
-    )
+    shots: str | None = Field(None, min_length=1, description="A list of shots to follow; if there is none, write it.")
 
 
 class ColorKeywords(TypedDict, total=False):

@@ -11,6 +11,7 @@ from av.stream import Disposition
 
 from support.bad_films import frames_of, luma_of, make_film, plane_of
 from vintage_colorizer.colorizer import Colorizer
+from vintage_colorizer.errors import OptionError
 from vintage_colorizer.film.coloring import color_segment, colored_frames
 from vintage_colorizer.film.plan import Plan, Segment, cut, make_plan
 from vintage_colorizer.film.records import of_json, to_json
@@ -125,6 +126,21 @@ def test_what_a_container_cannot_hold_is_converted_and_said(color: Any, tmp_path
     assert abs(sound - 48000) <= 2048
     assert any(b"Hello" in words for _, words in packets_of(target, 3))
     assert [("pcm_s16le" in note or "subrip" in note) for note in result.notes] == [True, True]
+
+
+@pytest.mark.parametrize(("codec", "name"), [("prores", "out.mov"), ("prores", "out.mkv"), ("dnxhr", "out.mov")])
+def test_codecs_for_editing(color: Any, tmp_path: Path, codec: str, name: str) -> None:
+    source = make_film(tmp_path / "in.mkv", size=(130, 258), frames=4)
+    target, _ = color(source, name, codec=codec)
+    frames = frames_of(target)
+    assert len(frames) == 4 and frames[0].format.name == "yuv422p10le"
+    for before, after in zip(luma_of(source), (plane_of(frame, 0) for frame in frames), strict=True):
+        assert np.abs(before.astype(float) * 4 - after).mean() < 8  # of 1023
+
+
+def test_a_film_too_small_for_a_codec_is_refused(color: Any, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="256 x 120 or more"):
+        color(make_film(tmp_path / "in.mkv", frames=2), "out.mov", codec="dnxhr")
 
 
 def test_webm_takes_its_own_codecs(color: Any, tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from support.bad_films import frames_of, luma_of, make_film, moving_square, plan
 from vintage_colorizer import color as colors
 from vintage_colorizer.errors import InputError, OptionError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.containers import kind_of
+from vintage_colorizer.film.planes import Coding
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.scan import scan
 from vintage_colorizer.film.signatures import agrees
 from vintage_colorizer.film.source import luma_plane, open_film
+from vintage_colorizer.film.tone import tone_mapped
 
 pytestmark = pytest.mark.long
 
@@ -179,6 +181,17 @@ def test_hdr_is_refused(color: Any, tmp_path: Path, transfer: int, kind: str) ->
     source = make_film(tmp_path / "in.mkv", pixel_format="yuv420p10le", matrix=9, transfer=transfer, frames=2)
     with pytest.raises(UnsupportedError, match=kind):
         color(source)
+
+
+@pytest.mark.parametrize(("transfer", "kind"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_brought_to_ordinary_range_on_request(color: Any, tmp_path: Path, transfer: int, kind: str) -> None:
+    source = make_film(tmp_path / "in.mkv", pixel_format="yuv420p10le", matrix=9, transfer=transfer, frames=3)
+    target, result = color(source, tone_map=True)
+    assert any(f"from HDR ({kind})" in note for note in result.notes)
+    for before, after in zip(frames_of(source), frames_of(target), strict=True):
+        assert after.format.name == "yuv420p10le" and (after.colorspace, after.color_trc) == (1, 1)
+        wanted = tone_mapped(plane_of(before, 0), Coding(1, False, 10), transfer)
+        assert np.array_equal(plane_of(after, 0), wanted)
 
 
 @pytest.mark.parametrize(

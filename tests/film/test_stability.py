@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_nothing_crosses_a_cut() -> None:
     moments = [moment(i, scene(0, 0), flat(0.2, 0.0) if i < 15 else flat(-0.2, 0.1), i in (0, 15)) for i in range(30)]
     for index, chroma in calm(moments, 1.0):
         assert np.allclose(chroma, moments[index].chroma, atol=1e-6)
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.5])
+def test_color_is_carried_to_frames_that_have_none(speed: float) -> None:
+    moments = jittering(31, speed)
+    for one in moments[1::2]:
+        one.chroma, one.proposed = np.full_like(one.chroma, 9.0), False
+    moments.append(moment(31, np.full_like(moments[0].luma, 0.5), moments[0].chroma * 0))  # unlike all, but proposed
+    moments.append(replace(moments[5], payload=32, luma=1 - moments[5].luma))  # unlike all, and without a color
+    result = [chroma for _, chroma in calm(moments, 0.6)]
+    truth = np.array([0.1, -0.05])
+    assert all(np.abs(chroma.mean(axis=(0, 1)) - truth).max() < 0.04 for chroma in result[:29])  # jitter is 0.05
+    assert np.isfinite(result[32]).all() and np.abs(result[32]).max() < 0.3
 
 
 @pytest.mark.parametrize(("stability", "reach"), [(0.1, 12), (0.8, 12), (0.9, 18), (1.0, 24)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +20,8 @@ def test_files_come_back_with_names_that_differ(tmp_path: Path) -> None:
         assert archive.namelist() == names == ["größe.jpg", "b", "größe (2).jpg", "b (2)"]
         assert [archive.read(name).decode() for name in names] == [text for _, text in files]
         assert {one.extract_version for one in archive.infolist()} == {20}  # old programs can open it
+        written = {time.mktime((*one.date_time, 0, 0, -1)) for one in archive.infolist()}
+        assert len(written) == 1 and abs(written.pop() - time.time()) < 300
 
 
 @pytest.mark.long
@@ -50,5 +53,6 @@ def test_files_beyond_four_gigabytes_are_found(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "large.zip") as archive:
         assert [one.file_size for one in archive.infolist()] == [size, len(small)]
         assert archive.read("small") == small
+        assert {one.date_time for one in archive.infolist()} == {(2024, 2, 29, 13, 37, 42)}
         with archive.open("large") as large:
             assert large.read(10) == bytes(10)

@@ -111,7 +111,7 @@ class _Seen:
     index: int
     luma: Plane | None
     small: Floats
-    repeats: bool  # whether it equals the one before, as far as the network can see
+    asked: bool  # whether the network is asked about it; else its color is carried to it from its neighbors
     rows: slice  # those of the frame that this shows: all, or those of one field
     opens: bool  # whether it is the first one of its frame
 
@@ -193,14 +193,12 @@ def _seen(plan: Plan, segment: Segment, engine: Engine) -> Iterator[_Seen]:
     """Decode: the frames of a segment and those around it its colors depend on."""
     source = plan.source
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    before: Floats | None = None
     for index, luma in _frames(plan, *plan.reach(segment)):
         kept = luma if segment.start <= index < segment.stop else None
+        asked = plan.asks_about(index)
         for place, rows in enumerate(plan.interlacing.parts):
             small = shrink_luma(luma[rows], source.coding, source.orientation, height, width)
-            repeats = before is not None and np.array_equal(small, before)
-            yield _Seen(index, kept, small, repeats, rows, place == 0)
-            before = small
+            yield _Seen(index, kept, small, asked, rows, place == 0)
 
 
 def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
@@ -219,25 +217,36 @@ def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
 
 
 def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None) -> Iterator[Moment[_Seen]]:
-    """Ask the network, several frames at a time; a frame equal to the one before takes over its chroma."""
+    """Ask the network, several frames at a time; one equal to the last one asked about takes over its chroma."""
     shots = set(plan.shots)
-    chroma = np.zeros((1, 1, 2), np.float32)
+    last, chroma = np.zeros((0, 0), np.float32), np.zeros((1, 1, 2), np.float32)
     for batch in _batches(frames):
-        fresh = [seen.small for seen in batch if not seen.repeats]
+        lumas = [last, *(seen.small for seen in batch if seen.asked)]
+        fresh = [after for before, after in itertools.pairwise(lumas) if not np.array_equal(before, after)]
         answers = iter(propose_batch(engine, np.stack(fresh), plan.vividness) if fresh else ())
         for seen in batch:
-            if not seen.repeats:
+            if seen.asked and not np.array_equal(seen.small, last):
                 proposed: Floats = next(answers)
+                last = seen.small
                 if guidance is not None:
                     proposed = guidance.followed(seen.index, seen.small, proposed)
                 chroma = _adjusted(proposed, seen.small, plan)
-            yield Moment(seen, seen.small, chroma, seen.opens and seen.index in shots)
+            starts_shot = seen.opens and seen.index in shots
+            own = chroma if seen.asked else np.zeros((*(side // engine.info.stride for side in seen.small.shape), 2))
+            yield Moment(seen, seen.small, own.astype(np.float32), starts_shot, proposed=seen.asked)
 
 
 def _batches(frames: Iterator[_Seen]) -> Iterator[list[_Seen]]:
-    for first in frames:
-        size = max(1, min(MOST_BATCHED, BATCH_PIXELS // first.small.size))
-        yield [first, *itertools.islice(frames, size - 1)]
+    """Frames in groups of as many to ask about as the network takes at once, with those between them."""
+    batch: list[_Seen] = []
+    for seen in frames:
+        batch.append(seen)
+        most = max(1, min(MOST_BATCHED, BATCH_PIXELS // seen.small.size))
+        if sum(one.asked for one in batch) >= most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _adjusted(chroma: Floats, luma: Floats, plan: Plan) -> Floats:

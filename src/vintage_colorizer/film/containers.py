@@ -41,7 +41,7 @@ MP4 = Kind(
 )
 MOV = Kind(
     format="mov",
-    codecs=("h264", "h265", "prores", "ffv1"),
+    codecs=("h264", "h265", "prores", "dnxhr", "ffv1"),
     audio=_MP4_AUDIO - {"opus", "flac"} | _PCM,
     audio_fallback="aac",
     subtitles=frozenset({"mov_text"}),

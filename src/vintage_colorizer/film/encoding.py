@@ -33,6 +33,8 @@ class Codec:
     odd_chroma: str = "420"  # what it needs where a side is odd
     threads: str = "FRAME"
     interlaced: bool = False  # whether it can hold fields
+    least: tuple[int, int] = (1, 1)  # width and height
+    segments: str = "matroska"  # the format of segment files
 
 
 CODECS: dict[str, Codec] = {
@@ -55,6 +57,16 @@ CODECS: dict[str, Codec] = {
         "ffv1", (8, 9, 10, 12, 14, 16), settings=(("level", "3"), ("slicecrc", "1")), threads="SLICE", interlaced=True
     ),
     "prores": Codec("prores_ks", (10,), chroma="422", odd_chroma="422", threads="SLICE", interlaced=True),
+    "dnxhr": Codec(
+        "dnxhd",
+        (10,),
+        settings=(("profile", "dnxhr_hqx"),),
+        chroma="422",
+        odd_chroma="422",
+        threads="SLICE",
+        least=(256, 120),
+        segments="mov",  # Matroska has no name for it
+    ),
 }
 
 
@@ -103,6 +115,9 @@ class Encoding:
             raise OptionError(f"{codec} cannot hold interlaced films; choose --codec {able}.")
         depth = min((one for one in kind.depths if one >= source.coding.depth), default=kind.depths[-1])
         width = source.width * (2 if options.shows_both else 1)
+        if width < kind.least[0] or source.height < kind.least[1]:
+            least = f"{kind.least[0]} x {kind.least[1]}"
+            raise OptionError(f"{codec} holds films of {least} or more; choose another --codec.")
         odd = source.width % 2 or source.height % 2
         chroma = kind.odd_chroma if odd else kind.chroma
         if how.mode == "keep" and source.height % 4 and chroma == "420":
@@ -173,15 +188,20 @@ def to_depth(luma: Plane, old: int, new: int) -> Plane:
     return np.asarray(np.minimum(rounded, 2**new - 1)).astype(np.uint8 if new == 8 else np.uint16)
 
 
+def place_of(packet: Any) -> int:
+    """Which frame of its segment file a packet holds; -1 if it does not say."""
+    return -1 if packet.pts is None else round(packet.pts * packet.time_base / TICK)
+
+
 class SegmentWriter:
-    """Encodes frames into a small Matroska file in which frame n has the time n."""
+    """Encodes frames into a small file in which frame n has the time n."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         """Open the file and the encoder."""
         self.frames = 0
         self._encoding = encoding
-        self._file = av.open(url(path), "w", format="matroska", container_options={"fflags": "+bitexact"})
         codec = CODECS[encoding.codec]
+        self._file = av.open(url(path), "w", format=codec.segments, container_options={"fflags": "+bitexact"})
         stream: Any = self._file.add_stream(codec.encoder, rate=_plausible_rate(encoding.rate))
         stream.width, stream.height = encoding.width, encoding.height
         stream.pix_fmt = encoding.pixel_format

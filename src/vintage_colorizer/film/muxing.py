@@ -20,7 +20,7 @@ from av.stream import Disposition
 from vintage_colorizer.errors import OutputError
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.film.containers import MKV, WEBM, Kind, kind_of
-from vintage_colorizer.film.encoding import Encoding
+from vintage_colorizer.film.encoding import Encoding, place_of
 from vintage_colorizer.film.passengers import Boarding, Convert, comment_of, kept, passengers_of
 from vintage_colorizer.film.plan import Piece, Plan, Times
 from vintage_colorizer.film.source import Source, film_stream, open_film, url
@@ -167,7 +167,7 @@ def _video(pieces: Sequence[Piece], times: Times, stream: Any, film: int) -> Ite
             for packet in packets:
                 if packet.size == 0:
                     continue
-                index = piece.start + packet.pts
+                index = piece.start + place_of(packet)
                 packet.time_base = times.base
                 packet.pts, packet.dts, packet.duration = (
                     times.starts[index],

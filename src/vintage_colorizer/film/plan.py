@@ -38,11 +38,12 @@ from vintage_colorizer.networks.inference import (
 )
 from vintage_colorizer.options import FilmOptions, FilmSettings, Look
 
+CARRYING = 0.3  # the stability from which color is carried to every second frame, see docs/explanation/films.md
 SEGMENT_SECONDS = 10
 SEGMENT_FRAMES = 600
 LATER_OPTIONS = (  # not in fingerprints of earlier versions unless they are chosen
     *("field_rate", "keep_interlaced", "start", "stop", "side_by_side", "rate", "hints", "separate_scenes", "repair"),
-    "recolor",
+    *("recolor", "tone_map"),
 )
 
 
@@ -107,6 +108,7 @@ class Plan:
     interlacing: Interlacing = WHOLE
     stills: tuple[Still, ...] = ()
     gains: tuple[float, ...] = ()  # by which each frame is brightened, where flicker is evened
+    carries: bool = False  # color is carried along the motion to every second frame of a shot
     styles: tuple[Style, ...] = ()  # how each shot is colored; none if all are colored as the plan says
 
     @property
@@ -155,6 +157,10 @@ class Plan:
                 self, vividness=style.vividness, saturation=style.saturation, stability=style.stability, styles=()
             )
             yield plan, Segment(segment.index, start, stop), style.leave
+
+    def asks_about(self, frame: int) -> bool:
+        """Whether the network is asked about a frame; else its color is carried to it from its neighbors."""
+        return not self.carries or (frame - self.shots[bisect_right(self.shots, frame) - 1]) % 2 == 0
 
     def reach(self, segment: Segment) -> tuple[int, int]:
         """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
@@ -216,6 +222,7 @@ def make_plan(
         field_rate=options.field_rate,
         keep_interlaced=options.keep_interlaced,
         frame_rate=options.rate,
+        tone_map=options.tone_map,
     )
     if options.repair and found.interlacing.mode == "keep":
         raise OptionError("Films are repaired by whole frames; leave out --repair or --keep-interlaced.")
@@ -230,6 +237,7 @@ def make_plan(
         base = Fraction(*found.source.time_base)
         found = replace(found, shots=first_frames(listed, found.starts, base))
     styles = tuple(styles_of(listed, options, engine.info))
+    calm = min((style.stability for style in styles if not style.leave), default=0.0)
     stills, guided = stills_of(found, networks, options, settings, factor, threads, listed)
     found, first = _beginning(found, options.start)
     encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
@@ -257,6 +265,7 @@ def make_plan(
         interlacing=found.interlacing,
         stills=stills,
         gains=tuple(even_gains(found.levels, found.shots)) if "flicker" in options.repair else (),
+        carries=calm >= CARRYING and found.interlacing.mode != "keep",
         styles=styles if len(set(styles)) > 1 or any(style.leave for style in styles) else (),
     )
 

@@ -29,6 +29,7 @@ from vintage_colorizer.film.probing import depth_of
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.signatures import signature, thumb
 from vintage_colorizer.film.source import (
+    HDR_TRANSFERS,
     Losses,
     Source,
     decode,
@@ -118,6 +119,7 @@ def scan(
     field_rate: bool = False,
     keep_interlaced: bool = False,
     frame_rate: float | None = None,
+    tone_map: bool = False,
 ) -> Scan:
     """Decode a film once; twice if it is interlaced.
 
@@ -129,13 +131,14 @@ def scan(
         field_rate: whether each field of an interlaced film is to become a frame.
         keep_interlaced: whether its fields are to stay as they are.
         frame_rate: frames a second, where they are numbered files.
+        tone_map: whether an HDR film is brought to ordinary range, and not refused.
 
     Raises:
         OptionError: numbered frames lack a rate, or a film is given one.
         InputError: it cannot be read, holds no frames, or is of a kind that is not colored.
     """
     depth, too_late = depth_of(path)
-    look = _Look(path, threads, seconds, depth, _checked_rate(path, frame_rate))
+    look = _Look(path, threads, seconds, depth, _checked_rate(path, frame_rate), tone_map)
     found, tally = look.through(WHOLE, count)
     rate = found.source.rate[0] / found.source.rate[1]
     flagged = tally.interlaced > FLAGGED_SHARE * len(tally.parts)
@@ -168,6 +171,7 @@ class _Look:
     seconds: float | None
     depth: int  # see `depth_of`
     frame_rate: Fraction | None  # of numbered frames
+    tone_map: bool
 
     def through(self, how: Interlacing, count: Count) -> tuple[Scan, _Tally]:
         """Decode the film, put fields together, and gather what is to be known."""
@@ -178,7 +182,9 @@ class _Look:
             prepare_decoder(stream, self.threads)
             clock = Clock(container)
             for frame in self._frames(container, stream, losses, clock, how):
-                source = source or how.adapted(describe(self.path, container, stream, frame, self.depth))
+                if source is None:
+                    found = describe(self.path, container, stream, frame, self.depth, tone_map=self.tone_map)
+                    source = how.adapted(found)
                 tally.add(frame, source)
                 length = (tally.length + tally.last_duration) * Fraction(*source.time_base)
                 if self.seconds is not None and length >= self.seconds:
@@ -213,6 +219,8 @@ def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: In
         notes.append(
             f"closed captions in {tally.captioned} frames were left out; a program such as CCExtractor saves them"
         )
+    if source.tone:
+        notes.append(f"its light was brought from HDR ({HDR_TRANSFERS[source.tone]}) to the range of ordinary screens")
     if tally.transparent:
         notes.append("the transparency of the picture was left out")
     shots = tally.shots.finish()
@@ -226,7 +234,7 @@ def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: In
         bytes(tally.signatures),
         bool(losses.packets or tally.corrupt),
         tuple(notes),
-        colored=tuple(_colored_shots(tally.colored, shots)),
+        colored=tuple(not source.tone and one for one in _colored_shots(tally.colored, shots)),
         levels=tuple(tally.levels),
     )
 

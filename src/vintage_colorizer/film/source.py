@@ -10,7 +10,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedErr
 from vintage_colorizer.film.numbered import is_numbered, numbers_of
 from vintage_colorizer.film.planes import BT601, BT709, MATRICES, Coding, Orientation, Plane
 from vintage_colorizer.film.timeline import Clock
+from vintage_colorizer.film.tone import HLG, PQ, tone_mapped
 
 SUFFIXES = [
     ".mp4",
@@ -65,7 +66,8 @@ DEMUXERS = (
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"<SmoothStreamingMedia", b"[playlist]", b"<smil", b"<ASX", b"RTSPtext")
 SAFE = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics by their numbers in ITU-T H.273
+HDR_TRANSFERS = {PQ: "PQ", HLG: "HLG"}
+PLAIN = 1  # the number of BT.709 among primaries and transfers
 UNSPECIFIED = 2
 LARGEST_SIDE = 16384
 LONGEST_LOOK = 10**12  # microseconds
@@ -90,6 +92,7 @@ class Source:
     rate: tuple[int, int]
     time_base: tuple[int, int]
     depth: int = 0  # bytes in which all streams have begun; 0 for what FFmpeg looks at by itself
+    tone: int = 0  # the transfer of an HDR film whose luma is brought to ordinary range; 0 where it is not
 
     @property
     def orientation(self) -> Orientation:
@@ -197,15 +200,24 @@ def film_stream(container: InputContainer, path: Path) -> VideoStream:
     raise UnreadableError(f"has no frames{f', only {others}' if others else ''}; name a film.", path)
 
 
-def describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame, depth: int = 0) -> Source:
-    """Say what a film is, from its first frame.
+def describe(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: VideoFrame,
+    depth: int = 0,
+    *,
+    tone_map: bool = False,
+) -> Source:
+    """Say what a film is, from its first frame; with `tone_map`, an HDR one as it is once it is mapped.
 
     Raises:
         UnsupportedError: HDR, a matrix that is not luma and chroma in the usual sense, or too large.
     """
-    if frame.color_trc in HDR_TRANSFERS:
+    hdr = frame.color_trc in HDR_TRANSFERS
+    if hdr and not tone_map:
         kind = HDR_TRANSFERS[frame.color_trc]
-        raise UnsupportedError(f"is HDR ({kind}), which is not colored yet; convert it to SDR (BT.709) first.", path)
+        raise UnsupportedError(f"is HDR ({kind}); color it with --tone-map, or convert it to SDR (BT.709).", path)
     if max(frame.width, frame.height) > LARGEST_SIDE:
         raise UnsupportedError(
             f"is {frame.width} x {frame.height}; films up to {LARGEST_SIDE} pixels a side are read.", path
@@ -220,14 +232,15 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         width=frame.width,
         height=frame.height,
         pixel_format=frame.format.name,
-        coding=_coding(path, frame),
-        primaries=frame.color_primaries or UNSPECIFIED,
-        transfer=frame.color_trc or UNSPECIFIED,
+        coding=replace(_coding(path, frame), matrix=BT709) if hdr else _coding(path, frame),
+        primaries=PLAIN if hdr else frame.color_primaries or UNSPECIFIED,
+        transfer=PLAIN if hdr else frame.color_trc or UNSPECIFIED,
         aspect=(aspect.numerator, aspect.denominator) if aspect > 0 else (1, 1),
         display_matrix=_display_matrix(frame),
         rate=(rate.numerator, rate.denominator),
         time_base=(base.numerator, base.denominator),
         depth=depth,
+        tone=frame.color_trc if hdr else 0,
     )
 
 
@@ -293,8 +306,13 @@ def is_converted(frame: VideoFrame) -> bool:
 def luma_plane(frame: VideoFrame, source: Source) -> Plane:
     """The luma samples of a frame, height x width; a view into the frame wherever that is possible.
 
-    A frame of another size than the film's first one is scaled to it.
+    A frame of another size than the film's first one is scaled to it; of an HDR film, luma is mapped to ordinary range.
     """
+    luma = _luma_samples(frame, source)
+    return tone_mapped(luma, source.coding, source.tone) if source.tone else luma
+
+
+def _luma_samples(frame: VideoFrame, source: Source) -> Plane:
     if (frame.width, frame.height, frame.format.name) != (source.width, source.height, source.pixel_format):
         frame = frame.reformat(source.width, source.height, source.pixel_format)
     if is_converted(frame):

@@ -27,6 +27,7 @@ Payload = TypeVar("Payload")
 CALM = 0.8
 REACH, FULL_REACH = 12, 24
 WIDTH, FULL_WIDTH = 9.6, 36.0
+UNTRUSTED = np.float32(0.01)  # what a neighbor counts at least where a frame has no color of its own
 FLOW_SIDE = 128  # pixels of the longer side of the luma planes optical flow is computed on
 CHROMA_SIDE = 160  # pixels of the longer side of the chroma planes that are averaged, at most
 LUMA_TOLERANCE = 0.06  # difference in luma, after flow, at which a neighbor counts exp(-1)
@@ -56,6 +57,7 @@ class Moment(Generic[Payload]):
     luma: Floats  # H x W, 0..1, small
     chroma: Floats  # h x w x 2
     starts_shot: bool = False
+    proposed: bool = True  # else its chroma counts nothing, and comes from its neighbors in time
 
 
 @dataclass
@@ -65,6 +67,7 @@ class _Entry(Generic[Payload]):
     payload: Payload | None  # let go of once it was yielded: it may hold a whole frame
     planes: Floats  # h x w x 3: U, V, and evened luma
     view: Any  # 8-bit luma for optical flow
+    proposed: bool
     back: Floats | None = None  # to the frame before, None at the start of a shot
     forth: Floats | None = None  # to the frame after
 
@@ -129,7 +132,7 @@ def _entry(moment: Moment[Payload]) -> _Entry[Payload]:
     evened = (luma - luma.mean()) * np.float32(0.2 / max(0.02, float(luma.std())))  # brightness may flicker
     high, wide = _fitting(moment.luma.shape, FLOW_SIDE)
     view = cv2.resize(moment.luma, (wide, high), interpolation=cv2.INTER_AREA)
-    return _Entry(moment.payload, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8))
+    return _Entry(moment.payload, np.dstack([chroma, evened]), (view * 255 + 0.5).astype(np.uint8), moment.proposed)
 
 
 def _fitting(shape: tuple[int, ...], side: int) -> tuple[int, int]:
@@ -173,9 +176,10 @@ def _with_trust(there: Floats, back: Floats) -> Floats:
 
 
 def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) -> tuple[Payload, Floats]:
-    """The weighted mean of a frame's own chroma and its neighbors', moved into place."""
+    """The weighted mean of a frame's own chroma and its neighbors', moved into place; only what was proposed counts."""
     entry = window[position]
-    total, weight = entry.planes[..., :2].copy(), np.ones(entry.planes.shape[:2], np.float32)
+    total = entry.planes[..., :2] * np.float32(entry.proposed)
+    weight = np.full(entry.planes.shape[:2], entry.proposed, np.float32)
     for step in (-1, 1):
         link: Floats | None = None
         for distance in range(1, len(weights) + 1):
@@ -184,9 +188,13 @@ def _filtered(window: deque[_Entry[Payload]], position: int, weights: Floats) ->
             if further is None:
                 break
             link = further if link is None else _compose(link, further)
+            if not window[position + step * distance].proposed:
+                continue
             planes = moved(window[position + step * distance].planes, link)
             mismatch = (planes[..., 2] - entry.planes[..., 2]) / np.float32(LUMA_TOLERANCE)
             share = weights[distance - 1] * link[..., 2] * np.exp(-mismatch * mismatch)
+            if not entry.proposed:
+                share += UNTRUSTED * weights[distance - 1]
             total += share[..., None] * planes[..., :2]
             weight += share
     payload, entry.payload = entry.payload, None

@@ -17,6 +17,7 @@ import av
 
 from vintage_colorizer.errors import MissingError, OutputError, OutputExistsError
 from vintage_colorizer.files import locked, readable_name, sha256_of
+from vintage_colorizer.film.encoding import place_of
 from vintage_colorizer.film.plan import Piece, Plan, Segment
 from vintage_colorizer.film.records import of_json, to_json
 from vintage_colorizer.film.source import url
@@ -164,8 +165,7 @@ def inspect(path: Path, segment: Segment) -> int:
         OutputError: it does not.
     """
     with av.open(url(path)) as container:
-        times = [packet.pts for packet in container.demux(video=0) if packet.size]
-    order = [-1 if pts is None else pts for pts in times]
+        order = [place_of(packet) for packet in container.demux(video=0) if packet.size]
     if sorted(order) != list(range(segment.stop - segment.start)):
         raise OutputError(
             "came out wrong: it does not hold every frame once; try another --codec.", readable_name(path)

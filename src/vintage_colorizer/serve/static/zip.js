@@ -2,7 +2,7 @@
 // Several files as one zip, stored as they are: pictures do not get smaller. With zip64 where a number is too large
 // for the older records: from 65,535 files or 4 GiB on.
 
-/** @typedef {{name: string, crc: number, size: number, offset: number}} Entry */
+/** @typedef {{name: string, crc: number, size: number, offset: number, made: Date}} Entry */
 
 const MOST = 0xffff; // in the old records these two stand for "see zip64"
 const LARGEST = 0xffffffff;
@@ -56,15 +56,23 @@ function zip64(...values) {
 }
 
 /**
+ * A time as zips have it, of no zone and in steps of 2 seconds: time and date.
+ * @param {Date} made
+ */
+function timeOf(made) {
+  const time = (made.getHours() << 11) | (made.getMinutes() << 5) | (made.getSeconds() >> 1);
+  return [time, ((made.getFullYear() - 1980) << 9) | ((made.getMonth() + 1) << 5) | made.getDate()];
+}
+
+/**
  * What both headers of an entry have in common.
  * @param {Entry} entry
  * @param {number} title bytes of the name
  * @param {number} extra bytes of the extra field
  * @returns {[number, number][]}
  */
-function common({ crc, size }, title, extra) {
-  // version, flags (names are UTF-8), stored, time, date (1980-01-01)
-  const start = [extra ? 45 : 20, 0x800, 0, 0, 33];
+function common({ crc, size, made }, title, extra) {
+  const start = [extra ? 45 : 20, 0x800, 0, ...timeOf(made)]; // version, flags (names are UTF-8), stored, time, date
   return [...start.map((value) => /** @type {[number, number]} */ ([2, value])), [4, crc], [4, short(size)], [4, short(size)], [2, title], [2, extra]];
 }
 
@@ -112,9 +120,10 @@ export async function zip(files) {
   const parts = [];
   /** @type {Entry[]} */
   const entries = [];
+  const made = new Date();
   let offset = 0;
   for (const { name, blob } of files) {
-    const entry = { name, crc: await crc32(blob), size: blob.size, offset };
+    const entry = { name, crc: await crc32(blob), size: blob.size, offset, made };
     const header = localHeader(entry);
     parts.push(header, blob);
     entries.push(entry);
