@@ -196,7 +196,7 @@ def test_another_look_and_render_factor_ask_the_network_again(page: Any, picture
 def test_the_slider_between_before_and_after_obeys_keys(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     split = one(page, "#split")
-    read = "return getComputedStyle(document.querySelector('#before')).clipPath"
+    read = "return getComputedStyle(document.querySelector('#sources')).clipPath"
     half = page.execute_script(read)
     for _ in range(10):
         split.send_keys("\ue012")  # arrow left
@@ -479,6 +479,66 @@ def test_colors_stated_in_a_result_are_taken_from_it(page: Any, pictures: list[P
     until(lambda: "portrait.jpg: The file holds no hints" in one(page, "#errors").text)
 
 
+def test_the_photo_is_seen_from_near_in_its_own_pixels(
+    page: Any, folder: Path, colorizer: Colorizer, grey: NDArray[np.uint8]
+) -> None:
+    rng = np.random.default_rng(0)
+    fine = np.kron(grey, np.ones((5, 5))) + rng.normal(0, 12, (2560, 2560))
+    Image.fromarray(np.clip(fine, 0, 255).astype(np.uint8)).save(folder / "large.png")
+    choose(page, folder / "large.png")
+    assert one(page, "#zoom").text == "Whole photo" and canvas(page).shape[0] == 1280
+    press(page, "#zoom")
+    until(one(page, "#nearby").is_displayed)
+    assert one(page, "#zoom").text == "100 %"
+    part = page.execute_script(
+        "const {left, top, width} = document.querySelector('#nearby').style; return [left, top, width].map(parseFloat)"
+    )
+    left, top, width = (round(one * 25.6) for one in part)
+    near, before = canvas(page, "#nearby"), canvas(page, "#nearby-before")
+    place = slice(top, top + near.shape[0]), slice(left, left + near.shape[1])
+    assert abs(near.shape[1] - width) <= 1 and left > 0 and top > 0
+    assert np.abs(before[..., 0].astype(int) - np.clip(fine, 0, 255).astype(np.uint8)[place]).max() <= 1
+    wanted = colorizer.photo(folder / "large.png").pixels[place].astype(int)
+    assert np.abs(wanted - near).mean() < 1
+    move(page, "#saturation", 0)
+    until(lambda: one(page, "#nearby").is_displayed() and colorfulness(canvas(page, "#nearby")) == 0)
+    box = "const box = document.querySelector('#layers').getBoundingClientRect(); return [box.left, box.width]"
+    (at, wide), away = page.execute_script(box), -60
+    drag(page, "#view", (away, 0), start=(0.75, 0.75))
+    (moved, still), split = page.execute_script(box), one(page, "#split").get_property("value")
+    assert abs(moved - at - away) < 3 and abs(still - wide) < 1 and split == "50"
+    drag(page, "#view", (away, 0))  # from the middle, where before and after meet
+    assert float(one(page, "#split").get_property("value")) < 50
+    assert abs(page.execute_script(box)[0] - moved) < 1
+    assert problems(page) == []
+    one(page, "#nearer").send_keys("0")
+    assert one(page, "#zoom").text == "Whole photo" and not one(page, "#nearby").is_displayed()
+    for turn in (-400, 900):
+        page.execute_script(
+            "const [view, turn] = arguments; const {left, top} = view.getBoundingClientRect(); view.dispatchEvent("
+            "new WheelEvent('wheel', {deltaY: turn, clientX: left, clientY: top, cancelable: true}))",
+            one(page, "#view"),
+            turn,
+        )
+        assert (one(page, "#zoom").text == "Whole photo") == (turn > 0)
+
+
+def test_pins_are_set_where_they_point_from_near(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    press(page, "#tell")
+    for _ in range(3):
+        press(page, "#nearer")
+    click_at(page, "#view", 0.5, 0.5)
+    until(lambda: page.find_elements("css selector", ".pin"))
+    x, y = (float(one(page, f"#hints input:nth-of-type({n})").get_property("value")) for n in (2, 3))
+    assert abs(x - 50) < 0.5 and abs(y - 50) < 0.5
+    drag(page, "#view", (80, 60), start=(0.3, 0.3))
+    assert len(page.find_elements("css selector", ".pin")) == 1  # to move the photo says no color
+    click_at(page, "#view", 0.25, 0.5)
+    until(lambda: len(page.find_elements("css selector", ".pin")) == 2)
+    assert float(one(page, "#hints li:nth-child(2) input:nth-of-type(2)").get_property("value")) < 45
+
+
 def test_where_it_guessed_is_shown(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     press(page, "#show-guessed")
@@ -519,8 +579,8 @@ def click_at(page: Any, selector: str, x: float, y: float) -> None:
     settled(page)
 
 
-def drag(page: Any, selector: str, by: tuple[int, int]) -> None:
-    x, y = at(page, selector, 0.5, 0.5)
+def drag(page: Any, selector: str, by: tuple[int, int], start: tuple[float, float] = (0.5, 0.5)) -> None:
+    x, y = at(page, selector, *start)
     mouse(page, "mousePressed", x, y)
     mouse(page, "mouseMoved", x + by[0], y + by[1])
     mouse(page, "mouseReleased", x + by[0], y + by[1])
@@ -543,7 +603,10 @@ def test_names_of_files_are_text_and_nothing_else(page: Any, folder: Path, grey:
     path = folder / "<img src=x onerror=alert(1)>.png"
     Image.fromarray(grey[:100, :100]).save(path)
     choose(page, path, path)
-    assert page.execute_script("return document.querySelectorAll('main img:not(#sheet-image)').length") == 0
+    assert (
+        page.execute_script("return document.querySelectorAll('main img:not(#sheet-image, #reference-image)').length")
+        == 0
+    )
     assert "<img" in one(page, "#status").text
 
 

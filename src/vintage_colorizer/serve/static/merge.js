@@ -166,11 +166,14 @@ function taps(size, target) {
 export class Preview {
   /**
    * @param {PhotoPreview} answer
-   * @param {Picture} picture
+   * @param {Picture} picture of the whole photo, or of a part of it
+   * @param {{x: number, y: number, width: number, height: number}} place where in the whole the picture begins, and how large
+   *   that is at its scale
    */
-  constructor(answer, picture) {
+  constructor(answer, picture, place = { x: 0, y: 0, width: picture.width, height: picture.height }) {
     this.answer = answer;
     this.picture = picture;
+    this.place = place;
     this.vivid = answer.maps.vividness.length > 1;
     const { width, height, data } = picture;
     const [red, green, blue] = LUMA_WEIGHTS;
@@ -181,8 +184,8 @@ export class Preview {
     }
     this.maps = answer.maps.chroma.map(unpack);
     this.midtone = unpack(answer.maps.midtone);
-    this.across = taps(answer.maps.width, width);
-    this.down = taps(answer.maps.height, height);
+    this.across = taps(answer.maps.width, place.width);
+    this.down = taps(answer.maps.height, place.height);
   }
 
   /**
@@ -228,9 +231,10 @@ export class Preview {
     const wide = new Float32Array(width * height);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
-        const from = y * small + first[x];
+        const at = x + this.place.x;
+        const from = y * small + first[at];
         let sum = 0;
-        for (let k = 0; k < count[x]; k++) sum += weights[most * x + k] * plane[from + k];
+        for (let k = 0; k < count[at]; k++) sum += weights[most * at + k] * plane[from + k];
         wide[y * width + x] = sum;
       }
     }
@@ -246,9 +250,10 @@ export class Preview {
     const width = this.picture.width;
     const { first, count, weights, width: most } = this.down;
     const row = new Float32Array(width);
-    for (let k = 0; k < count[y]; k++) {
-      const weight = weights[most * y + k];
-      const from = (first[y] + k) * width;
+    const at = y + this.place.y;
+    for (let k = 0; k < count[at]; k++) {
+      const weight = weights[most * at + k];
+      const from = (first[at] + k) * width;
       for (let x = 0; x < width; x++) row[x] += weight * wide[from + x];
     }
     return row;

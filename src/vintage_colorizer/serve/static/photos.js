@@ -9,6 +9,7 @@ import { button, find, on, steady } from "./dom.js";
 import * as hints from "./hints.js";
 import * as history from "./history.js";
 import { Item } from "./item.js";
+import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
 import { inTurn } from "./queue.js";
@@ -44,6 +45,7 @@ export async function start(known, settings, health) {
   hints.listen(() => current, change);
   reference.listen(change);
   certainty.listen(() => current);
+  loupe.listen(() => current);
   listenToButtons();
   const ready = (/** @type {Chosen} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
   const kept = (await shoebox.kept()).filter((one) => ready(one.settings));
@@ -335,6 +337,7 @@ function drawCurrent() {
   draw(find("#before"), before);
   draw(find("#after"), colored ?? before);
   certainty.showGuessed(current);
+  loupe.show();
 }
 
 /** Let the color appear over the photo that was shown until now. */
