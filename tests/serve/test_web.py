@@ -204,6 +204,42 @@ def test_the_slider_between_before_and_after_obeys_keys(page: Any, pictures: lis
     assert page.execute_script(read) != half
 
 
+def test_each_look_is_a_small_picture_of_the_photo(page: Any, pictures: list[Path], colorizer: Colorizer) -> None:
+    choose(page, pictures[0])
+    requested(page)
+    for look in LOOKS:
+        thumb = canvas(page, f"#looks [data-look={look}]")
+        wanted = colorizer.photo(pictures[0], look=look).image.resize(thumb.shape[1::-1], Image.Resampling.BOX)
+        assert np.abs(np.asarray(wanted).astype(int) - thumb).mean() < 3
+    move(page, "#saturation", 0)
+    assert colorfulness(canvas(page, "#looks [data-look=video]")) == 0
+    assert requested(page) == []
+
+
+def test_a_look_of_ones_own_is_kept_in_the_browser(page: Any, pictures: list[Path]) -> None:
+    choose(page, pictures[0])
+    assert not one(page, "#my-look").is_displayed()
+    press(page, "#looks [value=artistic]")
+    settled(page)
+    move(page, "#saturation", 1.5)
+    move(page, "#warmth", 0.2)
+    press(page, "#keep-look")
+    mine = canvas(page)
+    press(page, "#reset")
+    settled(page)
+    page.refresh()
+    until(lambda: page.execute_script("return document.body.dataset.ready"))
+    until(lambda: colorfulness(canvas(page)) > 5)
+    press(page, "#my-look")
+    settled(page)
+    assert np.array_equal(canvas(page), mine)
+    press(page, "#undo")
+    settled(page)
+    assert not np.array_equal(canvas(page), mine)
+    assert problems(page) == []
+    page.execute_script("localStorage.clear()")
+
+
 def test_a_contact_sheet_offers_render_factors(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     press(page, "#compare")

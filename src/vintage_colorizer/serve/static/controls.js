@@ -2,6 +2,7 @@
 // The controls beside the photo: what the server offers, and what is chosen for the photo shown.
 
 import { capitalized, find, on, steady } from "./dom.js";
+import { drawLooks } from "./looks.js";
 
 /** @import { Choices, Field, LookRow, Settings } from "./api.js" */
 /** @import { Chosen, Item } from "./item.js" */
@@ -65,12 +66,22 @@ function showLooks(network) {
   find("#looks").replaceChildren(...rows.filter((row) => row.network === network).map(lookChoice));
 }
 
+/**
+ * Draw the photo in each look.
+ * @param {Item} item
+ */
+export const showLooksOf = (item) => drawLooks(item, rows);
+
 /** @param {LookRow} row */
 function lookChoice({ look, about }) {
   const label = document.createElement("label");
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: look });
-  const help = Object.assign(document.createElement("small"), { textContent: about });
-  label.append(radio, capitalized(look), help);
+  const thumb = Object.assign(document.createElement("canvas"), { hidden: true });
+  thumb.dataset.look = look;
+  thumb.ariaHidden = "true";
+  const words = document.createElement("span");
+  words.append(capitalized(look), Object.assign(document.createElement("small"), { textContent: about }));
+  label.append(radio, thumb, words);
   return label;
 }
 

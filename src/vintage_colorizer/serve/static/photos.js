@@ -4,7 +4,7 @@
 import { query, send } from "./api.js";
 import { decoded, draw, encoded, pixelsOf } from "./canvas.js";
 import * as certainty from "./certainty.js";
-import { fill, listen, showSettings } from "./controls.js";
+import { fill, listen, showLooksOf, showSettings } from "./controls.js";
 import { button, find, on, steady } from "./dom.js";
 import * as hints from "./hints.js";
 import * as history from "./history.js";
@@ -12,6 +12,7 @@ import { Item } from "./item.js";
 import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
+import * as presets from "./presets.js";
 import { inTurn } from "./queue.js";
 import * as reference from "./reference.js";
 import { guide, save, saveAll } from "./saving.js";
@@ -47,7 +48,8 @@ export async function start(known, settings, health) {
   certainty.listen(() => current);
   loupe.listen(() => current);
   listenToButtons();
-  const ready = (/** @type {Chosen} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
+  const ready = (/** @type {Partial<Chosen>} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
+  presets.listen(change, () => current.settings, ready);
   const kept = (await shoebox.kept()).filter((one) => ready(one.settings));
   const again = kept.map(({ key, file, settings: own }) => Object.assign(new Item(file, { ...fresh, ...own }), { number: key[1] }));
   if (again.length) take(again);
@@ -338,6 +340,7 @@ function drawCurrent() {
   draw(find("#after"), colored ?? before);
   certainty.showGuessed(current);
   loupe.show();
+  showLooksOf(current);
 }
 
 /** Let the color appear over the photo that was shown until now. */
