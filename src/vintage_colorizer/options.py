@@ -33,7 +33,7 @@ LOOKS: dict[Look, str] = {
     "stable": "few mistakes: portraits and landscapes",
     "video": "calm, made for films",
 }
-FilmRepair = Literal["dust", "flicker"]
+FilmRepair = Literal["dust", "scratches", "flicker"]
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
 FILM_REPAIRS: tuple[FilmRepair, ...] = get_args(FilmRepair)
 MAX_MEGAPIXELS = 300.0  # of a picture, unless told otherwise
@@ -209,7 +209,7 @@ class FilmSettings(ColorSettings):
     )
     repair: FilmRepairs = Field(
         (),
-        description="Repair the film, which changes its luma: dust, flicker, both with a comma, or all.",
+        description="Repair the film, which changes its luma: dust, scratches, flicker, with commas, or all.",
         examples=["dust,flicker"],
     )
     field_rate: bool = Field(
@@ -382,6 +382,8 @@ class FilmKeywords(ColorKeywords, total=False):
     start: float | str | None
     stop: float | str | None
     separate_scenes: bool
+    recolor: bool
+    tone_map: bool
     rate: float | None
     side_by_side: bool
     keyframes: tuple[str, ...]

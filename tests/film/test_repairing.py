@@ -111,7 +111,7 @@ def test_a_film_is_repaired_the_same_in_whole_and_in_part(color: Any, tmp_path: 
             out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
         out.mux(stream.encode(None))
     target, result = color(tmp_path / "in.mkv", repair="all")
-    assert any("repaired: dust, flicker" in note for note in result.notes)
+    assert any("repaired: dust, scratches, flicker" in note for note in result.notes)
     whole = luma_of(target)
     means = np.array([frame.mean() for frame in whole])
     before = np.array([frame.mean() for frame in found])
@@ -123,6 +123,6 @@ def test_a_film_is_repaired_the_same_in_whole_and_in_part(color: Any, tmp_path: 
 
 
 def test_repairs_of_films_are_chosen_by_name() -> None:
-    assert FilmOptions.of(repair="all").repair == FILM_REPAIRS == ("dust", "flicker")
+    assert FilmOptions.of(repair="all").repair == FILM_REPAIRS == ("dust", "scratches", "flicker")
     with pytest.raises(OptionError, match="repair cannot be"):
         FilmOptions.of(repair="fade")

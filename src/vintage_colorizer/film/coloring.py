@@ -22,6 +22,7 @@ from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.repairing import evened, without_dust
+from vintage_colorizer.film.scratches import without_lines
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.film.stills import Guidance
@@ -211,6 +212,8 @@ def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
     frames = reader.read(max(0, start - 1), min(len(plan.starts), stop + 1))
     if "flicker" in repair:
         frames = ((index, evened(luma, plan.gains[index], plan.source.coding)) for index, luma in frames)
+    if "scratches" in repair:
+        frames = ((index, without_lines(luma, plan.scratches[index])) for index, luma in frames)
     if "dust" in repair:
         frames = without_dust(frames, plan.shots, plan.source.coding)
     yield from ((index, luma) for index, luma in frames if start <= index < stop)

@@ -25,6 +25,7 @@ from vintage_colorizer.film.progress import Progress, Report
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.repairing import even_gains
 from vintage_colorizer.film.scan import Scan, scan
+from vintage_colorizer.film.scratches import Line
 from vintage_colorizer.film.shot_list import ListedShot, Style, first_frames, read_shots, styles_of
 from vintage_colorizer.film.source import Source
 from vintage_colorizer.film.stability import reach_of
@@ -108,6 +109,7 @@ class Plan:
     interlacing: Interlacing = WHOLE
     stills: tuple[Still, ...] = ()
     gains: tuple[float, ...] = ()  # by which each frame is brightened, where flicker is evened
+    scratches: tuple[tuple[Line, ...], ...] = ()  # of each frame, where they are filled
     carries: bool = False  # color is carried along the motion to every second frame of a shot
     styles: tuple[Style, ...] = ()  # how each shot is colored; none if all are colored as the plan says
 
@@ -223,6 +225,7 @@ def make_plan(
         keep_interlaced=options.keep_interlaced,
         frame_rate=options.rate,
         tone_map=options.tone_map,
+        scratches="scratches" in options.repair,
     )
     if options.repair and found.interlacing.mode == "keep":
         raise OptionError("Films are repaired by whole frames; leave out --repair or --keep-interlaced.")
@@ -265,6 +268,7 @@ def make_plan(
         interlacing=found.interlacing,
         stills=stills,
         gains=tuple(even_gains(found.levels, found.shots)) if "flicker" in options.repair else (),
+        scratches=found.scratches,
         carries=calm >= CARRYING and found.interlacing.mode != "keep",
         styles=styles if len(set(styles)) > 1 or any(style.leave for style in styles) else (),
     )

@@ -26,6 +26,7 @@ from vintage_colorizer.film.fields import (
 from vintage_colorizer.film.kept import is_colored
 from vintage_colorizer.film.numbered import is_numbered
 from vintage_colorizer.film.probing import depth_of
+from vintage_colorizer.film.scratches import Line, LineMeter
 from vintage_colorizer.film.shots import ShotDetector
 from vintage_colorizer.film.signatures import signature, thumb
 from vintage_colorizer.film.source import (
@@ -64,13 +65,15 @@ class Scan:
     notes: tuple[str, ...]
     interlacing: Interlacing = WHOLE
     colored: tuple[bool, ...] = ()  # whether each shot is in color already
+    scratches: tuple[tuple[Line, ...], ...] = ()  # of each frame, where they were looked for
     levels: tuple[float, ...] = ()  # the mean light of each frame above black, of full range
 
 
 class _Tally:
     """What is gathered frame by frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: bool) -> None:
+        self.lines = LineMeter() if lines else None
         self.raw_times: list[int | None] = []
         self.parts: list[int] = []  # of the file, see `Clock`
         self.length = 0  # of the frames so far, in the time base
@@ -103,6 +106,8 @@ class _Tally:
         self.resized += (frame.width, frame.height) != (source.width, source.height)
         luma = luma_plane(frame, source)
         self.combs.push(luma, source.coding.depth)
+        if self.lines is not None:
+            self.lines.push(luma, source.coding)
         small = thumb(luma)
         self.shots.push(small)
         self.signatures += signature(small, source.coding.depth)
@@ -120,6 +125,7 @@ def scan(
     keep_interlaced: bool = False,
     frame_rate: float | None = None,
     tone_map: bool = False,
+    scratches: bool = False,
 ) -> Scan:
     """Decode a film once; twice if it is interlaced.
 
@@ -132,13 +138,14 @@ def scan(
         keep_interlaced: whether its fields are to stay as they are.
         frame_rate: frames a second, where they are numbered files.
         tone_map: whether an HDR film is brought to ordinary range, and not refused.
+        scratches: whether to look for them.
 
     Raises:
         OptionError: numbered frames lack a rate, or a film is given one.
         InputError: it cannot be read, holds no frames, or is of a kind that is not colored.
     """
     depth, too_late = depth_of(path)
-    look = _Look(path, threads, seconds, depth, _checked_rate(path, frame_rate), tone_map)
+    look = _Look(path, threads, seconds, depth, _checked_rate(path, frame_rate), tone_map, scratches)
     found, tally = look.through(WHOLE, count)
     rate = found.source.rate[0] / found.source.rate[1]
     flagged = tally.interlaced > FLAGGED_SHARE * len(tally.parts)
@@ -172,10 +179,11 @@ class _Look:
     depth: int  # see `depth_of`
     frame_rate: Fraction | None  # of numbered frames
     tone_map: bool
+    scratches: bool
 
     def through(self, how: Interlacing, count: Count) -> tuple[Scan, _Tally]:
         """Decode the film, put fields together, and gather what is to be known."""
-        losses, tally = Losses(), _Tally()
+        losses, tally = Losses(), _Tally(self.scratches)
         source: Source | None = None
         with open_film(self.path, self.depth, self.frame_rate) as container:
             stream = film_stream(container, self.path)
@@ -235,6 +243,7 @@ def _result(source: Source, tally: _Tally, clock: Clock, losses: Losses, how: In
         bool(losses.packets or tally.corrupt),
         tuple(notes),
         colored=tuple(not source.tone and one for one in _colored_shots(tally.colored, shots)),
+        scratches=() if tally.lines is None else tally.lines.finish(shots),
         levels=tuple(tally.levels),
     )
 
