@@ -275,7 +275,7 @@ def test_errors_are_said_in_words(page: Any, pictures: list[Path], folder: Path)
     assert said.startswith("notes.jpg: ") and "Traceback" not in said
     assert one(page, "#save").get_attribute("disabled")
     choose(page, folder / "large.png")
-    until(lambda: "large.png is over the server's limit of 5 MB." in one(page, "#errors").text)
+    until(lambda: "Over the server's limit of 5 MB: large.png." in one(page, "#errors").text)
     press(page, "#errors p:last-child button")
     assert one(page, "#errors").text.startswith("notes.jpg: ")  # beside the one that was closed
     press(page, "#remove")
@@ -342,6 +342,31 @@ def test_a_pasted_picture_is_taken(page: Any) -> None:
         "document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data})); done(); })"
     )
     until(lambda: one(page, "#status").text == "image.png, 64 × 48 pixels")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de-AT,de", "Noch einmal versuchen"),
+        ("fr", "Réessayer"),
+        ("es-MX", "Intentar de nuevo"),
+        ("ja", "もう一度試す"),
+    ],
+)
+def test_the_page_speaks_the_language_of_the_browser(
+    page: Any, server: Running, pictures: list[Path], language: str, words: str
+) -> None:
+    agent = page.execute_script("return navigator.userAgent")
+    page.execute_cdp_cmd("Network.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": language})
+    try:
+        open_page(page, server)
+        choose(page, pictures[0])
+        assert one(page, "#retry").get_property("textContent") == words
+        assert page.execute_script("return document.documentElement.lang") == language[:2]
+        assert "portrait.jpg" in one(page, "#status").text and "360 × 512" in one(page, "#status").text
+        assert problems(page) == []
+    finally:
+        page.execute_cdp_cmd("Network.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": "en-US"})
 
 
 def test_films_and_photos_find_their_tab(page: Any, pictures: list[Path], folder: Path) -> None:

@@ -31,7 +31,13 @@ from vintage_colorizer.serve.proposals import Proposals
 from vintage_colorizer.serve.service import BINARY, GUIDED_BODY, Service, photo_router
 
 PAGE = Path(__file__).parent / "static"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
 PREVIEW_SIDE = 1280  # pixels of the longer side of the picture in the page
 MAP_SIDE = 256  # of the chroma maps, at most: they are as small as the network gave them
 MAP_SCALE = 32767  # maps are int16, this is 1.0

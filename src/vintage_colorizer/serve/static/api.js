@@ -2,6 +2,7 @@
 // Requests to the server this page comes from.
 
 import { isAbort, Told } from "./messages.js";
+import { t } from "./words.js";
 
 /**
  * What the server answers; /api/openapi.json says more.
@@ -73,7 +74,7 @@ async function answered(reach, signal) {
  */
 function unreachable(error) {
   if (isAbort(error)) throw error;
-  throw new Told("The server does not answer. Is it still running?");
+  throw new Told(t("no_answer"));
 }
 
 /**
@@ -118,7 +119,7 @@ async function words(response) {
   try {
     return (await response.json()).message;
   } catch {
-    return `The server answered with an error (${response.status}).`;
+    return t("server_error", { status: response.status });
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { capitalized, find, on, steady } from "./dom.js";
 import { drawLooks } from "./looks.js";
+import { local } from "./words.js";
 
 /** @import { Choices, Field, LookRow, Settings } from "./api.js" */
 /** @import { Chosen, Item } from "./item.js" */
@@ -25,8 +26,8 @@ export function fill(known, settings) {
   const networks = [...new Set(rows.map((row) => row.network))];
   for (const name of SLIDERS) Object.assign(find(`#${name}`), rangeOf(fields[name]));
   for (const slider of document.querySelectorAll(".slider input")) steady(/** @type {HTMLInputElement} */ (slider));
-  find("#factor-help").textContent = fields.render_factor.description;
-  for (const name of CHECKS) find(`#${name} + span`).textContent = fields[name].description;
+  find("#factor-help").textContent = local("option.render_factor", fields.render_factor.description);
+  for (const name of CHECKS) find(`#${name} + span`).textContent = local(`option.${name}`, fields[name].description);
   for (const network of networks) find("#network").append(new Option(network));
   find("#network-field").hidden = networks.length < 2;
   showLooks(networks[0]);
@@ -80,7 +81,8 @@ function lookChoice({ look, about }) {
   thumb.dataset.look = look;
   thumb.ariaHidden = "true";
   const words = document.createElement("span");
-  words.append(capitalized(look), Object.assign(document.createElement("small"), { textContent: about }));
+  const help = local(`look.${look}.about`, about);
+  words.append(local(`look.${look}`, capitalized(look)), Object.assign(document.createElement("small"), { textContent: help }));
   label.append(radio, thumb, words);
   return label;
 }

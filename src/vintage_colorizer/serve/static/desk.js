@@ -7,6 +7,7 @@ import { capitalized, clock, steady } from "./dom.js";
 import { chosenIn, controlFor } from "./fields.js";
 import { Preview } from "./merge.js";
 import { complain, isAbort } from "./messages.js";
+import { local, t } from "./words.js";
 
 /** @import { Choices, LookRow, Settings } from "./api.js" */
 /** @typedef {{film: string, at: number, name: string}} Still a frame of a film on the server */
@@ -48,7 +49,7 @@ export class Desk {
 
   /** @param {string} look */
   fill(look) {
-    for (const one of new Set(this.rows.map((row) => row.look))) this.control("look").append(new Option(capitalized(one), one));
+    for (const one of new Set(this.rows.map((row) => row.look))) this.control("look").append(new Option(local(`look.${one}`, capitalized(one)), one));
     this.control("look").value = look;
     for (const name of SHARES) {
       const range = (this.fields[name].anyOf ?? [this.fields[name]]).find(({ maximum }) => maximum !== undefined);
@@ -91,7 +92,7 @@ export class Desk {
 
   showPlace() {
     const { value, max } = this.control("at");
-    this.write("at", value, `${clock(Number(value))} of ${clock(Number(max))}`);
+    this.write("at", value, t("time_of", { time: clock(Number(value)), length: clock(Number(max)) }));
   }
 
   /**
@@ -163,7 +164,7 @@ export class Desk {
     const colored = this.preview.colored({ vividness, saturation, warmth });
     const canvas = this.root.querySelector("canvas");
     draw(canvas, new ImageData(colored, width, height));
-    canvas.setAttribute("aria-label", `The film at ${clock(this.at)}, colored`);
+    canvas.setAttribute("aria-label", t("film_at", { time: clock(this.at) }));
     this.root.querySelector(".still").classList.remove("empty");
   }
 

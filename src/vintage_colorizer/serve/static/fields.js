@@ -2,6 +2,7 @@
 // Controls made of the server's description of its options, for those that the page has no place of its own for.
 
 import { capitalized } from "./dom.js";
+import { local, t } from "./words.js";
 
 /** @import { Field } from "./api.js" */
 
@@ -14,10 +15,10 @@ import { capitalized } from "./dom.js";
 export function controlFor(name, field) {
   const kinds = field.anyOf ?? [field];
   const choices = kinds.find((kind) => kind.enum)?.enum;
-  const help = Object.assign(document.createElement("small"), { textContent: field.description });
+  const help = Object.assign(document.createElement("small"), { textContent: local(`option.${name}`, field.description) });
   if (field.type === "boolean") return labeled("check", box(name, "true"), help);
   if (field.items?.enum) return group(name, field.items.enum, help);
-  return labeled("field", capitalized(name.replaceAll("_", " ")), choices ? select(name, choices) : number(name, kinds[0]), help);
+  return labeled("field", local(`option.${name}.name`, capitalized(name.replaceAll("_", " "))), choices ? select(name, choices) : number(name, kinds[0]), help);
 }
 
 /**
@@ -55,8 +56,8 @@ const box = (name, value) => Object.assign(document.createElement("input"), { ty
  */
 function group(name, choices, help) {
   const made = document.createElement("fieldset");
-  const legend = Object.assign(document.createElement("legend"), { textContent: capitalized(name) });
-  made.append(legend, ...choices.map((choice) => labeled("check", box(name, choice), capitalized(choice))), help);
+  const legend = Object.assign(document.createElement("legend"), { textContent: local(`option.${name}.name`, capitalized(name)) });
+  made.append(legend, ...choices.map((choice) => labeled("check", box(name, choice), local(choice, capitalized(choice)))), help);
   return made;
 }
 
@@ -66,7 +67,7 @@ function group(name, choices, help) {
  */
 function select(name, choices) {
   const made = Object.assign(document.createElement("select"), { name });
-  made.append(new Option("as usual", ""), ...choices.map((choice) => new Option(choice)));
+  made.append(new Option(t("as_usual"), ""), ...choices.map((choice) => new Option(choice)));
   return made;
 }
 

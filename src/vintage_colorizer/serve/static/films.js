@@ -9,6 +9,7 @@ import { calm, complain, isAbort, say, Told } from "./messages.js";
 import * as notify from "./notify.js";
 import { ReelCard } from "./reel.js";
 import { announce, sendRest } from "./upload.js";
+import { t } from "./words.js";
 
 /** @import { Choices, Health, Job, Reel, Settings } from "./api.js" */
 /** @import { Still } from "./desk.js" */
@@ -59,8 +60,8 @@ export async function add(files) {
  * @param {File} file
  */
 async function upload(file) {
-  if (file.size > megabytes * 1e6) throw new Told(`It is over the server's limit of ${megabytes} MB.`);
-  if (!file.size) throw new Told("It is empty; there is no film in it.");
+  if (file.size > megabytes * 1e6) throw new Told(t("too_large", { megabytes }));
+  if (!file.size) throw new Told(t("empty_film"));
   /** @type {Reel[]} */
   const begun = await (await ask("api/films")).json();
   const broken = begun.filter(({ id, size, received }) => received < size && !uploads.has(id));
@@ -70,12 +71,12 @@ async function upload(file) {
   card.sending = true;
   uploads.set(reel.id, stop);
   addEventListener("beforeunload", warn);
-  say(`Sending ${file.name}`);
+  say(t("sending", { name: file.name }));
   try {
-    const sent = (/** @type {number} */ share) => card.tell(`Sending, ${Math.floor(100 * share)} %`, share);
+    const sent = (/** @type {number} */ share) => card.tell(t("sending_share", { percent: Math.floor(100 * share) }), share);
     sent(reel.received / reel.size);
     await sendRest(file, reel, { signal: stop.signal, sent });
-    say(`${file.name} is here`);
+    say(t("film_is_here", { name: file.name }));
   } finally {
     card.sending = false;
     uploads.delete(reel.id);

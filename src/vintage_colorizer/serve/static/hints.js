@@ -4,6 +4,7 @@
 import { query, send } from "./api.js";
 import { button, find, on, onFiles } from "./dom.js";
 import { calm, complain, say, Told } from "./messages.js";
+import { t } from "./words.js";
 
 /** @import { Place } from "./api.js" */
 /** @import { Chosen, Item, Said } from "./item.js" */
@@ -90,10 +91,10 @@ async function load(file) {
   try {
     /** @type {Said[]} */
     const known = await (await send("api/hints", file)).json();
-    if (!known.length) throw new Told("no colors are stated in it.");
+    if (!known.length) throw new Told(t("no_colors_stated"));
     const added = known.map(({ x, y, color, radius, by }) => ({ x, y, color, radius, by }));
     change({ hints: [...current().settings.hints, ...added] });
-    say(`${known.length} colors taken from ${file.name}`);
+    say(t("colors_taken", { count: known.length, name: file.name }));
   } catch (error) {
     complain(error instanceof Told ? new Told(`${file.name}: ${error.message}`) : error, load);
   }
@@ -140,10 +141,10 @@ function fit(list, count, make) {
 function makeRow(at) {
   const row = document.createElement("li");
   const number = Object.assign(document.createElement("span"), { className: "number", textContent: String(at + 1) });
-  const color = field("color", `Color of place ${at + 1}`, (value) => set(at, { color: value }));
-  const x = field("number", `Place ${at + 1}, percent from left`, (value) => set(at, { x: inside(Number(value) / 100) }));
-  const y = field("number", `Place ${at + 1}, percent from top`, (value) => set(at, { y: inside(Number(value) / 100) }));
-  const cross = button("remove", `Remove place ${at + 1}`, () => {
+  const color = field("color", t("color_of_place", { number: at + 1 }), (value) => set(at, { color: value }));
+  const x = field("number", t("place_left", { number: at + 1 }), (value) => set(at, { x: inside(Number(value) / 100) }));
+  const y = field("number", t("place_top", { number: at + 1 }), (value) => set(at, { y: inside(Number(value) / 100) }));
+  const cross = button("remove", t("remove_place", { number: at + 1 }), () => {
     set(at, null);
     find("#tell").focus();
   });
@@ -184,7 +185,7 @@ function showRow(row, hint, at) {
 
 /** @param {number} at */
 function makePin(at) {
-  const pin = button("pin", `Place ${at + 1}`, () => select(at));
+  const pin = button("pin", t("place_number", { number: at + 1 }), () => select(at));
   pin.textContent = String(at + 1);
   pin.addEventListener("keydown", (event) => {
     const by = ARROWS[event.key];
@@ -222,7 +223,7 @@ function putAt(pin, ...[x, y]) {
 function showPin(pin, { x, y, color }, at) {
   putAt(pin, x, y);
   pin.style.setProperty("--said", color === "none" ? "#808080" : color || "transparent");
-  pin.setAttribute("aria-label", `Place ${at + 1}, ${color || "no color yet"}`);
+  pin.setAttribute("aria-label", t("place_color", { number: at + 1, color: color || t("no_color_yet") }));
   pin.setAttribute("aria-current", String(at === selected));
 }
 
@@ -257,8 +258,8 @@ async function offer(at) {
   try {
     const [{ colors }] = await suggested(current(), { x, y });
     if (swatches.dataset.place !== place) return; // it was moved meanwhile
-    swatches.replaceChildren(...colors.map(({ color, share }) => swatch(at, color, `${color}, ${Math.round(100 * share)} % likely`)));
-    swatches.append(swatch(at, "none", "no color: it is grey"));
+    swatches.replaceChildren(...colors.map(({ color, share }) => swatch(at, color, t("likely", { color, percent: Math.round(100 * share) }))));
+    swatches.append(swatch(at, "none", t("is_grey")));
   } catch {
     delete swatches.dataset.place; // a network that does not say; the color field is there
   }
@@ -280,7 +281,7 @@ async function suggested(item, place) {
  * @param {string} label
  */
 function swatch(at, color, label) {
-  const made = button("swatch", `Place ${at + 1}: ${label}`, () => set(at, { color }));
+  const made = button("swatch", t("place_swatch", { number: at + 1, label }), () => set(at, { color }));
   made.title = label;
   made.style.setProperty("--said", color === "none" ? "#808080" : color);
   return made;

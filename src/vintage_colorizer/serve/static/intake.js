@@ -2,6 +2,7 @@
 // Files as people bring them: chosen, dropped with whole folders, or pasted.
 
 import { Told } from "./messages.js";
+import { t } from "./words.js";
 
 /** @typedef {"photo" | "film" | ""} Kind */
 
@@ -29,7 +30,7 @@ export async function filesOf(transfer) {
   const loose = [...(transfer?.files ?? [])];
   if (!entries.some((entry) => entry?.isDirectory)) return loose;
   const files = (await Promise.all(entries.map((entry) => (entry ? within(entry) : [])))).flat();
-  if (!files.length) throw new Told("There are no photos or films in this folder.");
+  if (!files.length) throw new Told(t("empty_folder"));
   return files;
 }
 

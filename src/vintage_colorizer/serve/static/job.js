@@ -5,11 +5,9 @@ import { capitalized, clock } from "./dom.js";
 import { say } from "./messages.js";
 import { tell } from "./notify.js";
 import { showProgress } from "./progress.js";
+import { local, t } from "./words.js";
 
 /** @import { Job } from "./api.js" */
-
-/** @type {Record<string, string>} */
-const STAGES = { scanning: "Looking through it", coloring: "Coloring", joining: "Putting it together" };
 
 /** @param {Job} job */
 export const isOnItsWay = ({ state }) => state === "waiting" || state === "coloring";
@@ -26,7 +24,7 @@ export class JobRow {
     this.item = document.createElement("li");
     this.text = document.createElement("p");
     this.bar = document.createElement("progress");
-    this.bar.setAttribute("aria-label", `Progress of ${this.title}`);
+    this.bar.setAttribute("aria-label", t("progress_of", { name: this.title }));
     this.button = Object.assign(document.createElement("button"), { type: "button", className: "quiet" });
     this.button.addEventListener("click", remove);
     const head = Object.assign(document.createElement("h3"), { textContent: this.title });
@@ -38,9 +36,9 @@ export class JobRow {
     const words = wordsOf(job);
     const running = isOnItsWay(job);
     showProgress(this.text, this.bar, words, job.frames_done, running ? job.frames ?? 0 : -1);
-    const what = running ? "Stop" : "Remove";
+    const what = t(running ? "stop" : "remove");
     this.button.textContent = what;
-    this.button.setAttribute("aria-label", `${what} ${this.title}`);
+    this.button.setAttribute("aria-label", t("act_on", { act: what, name: this.title }));
     this.item.classList.toggle("failed", job.state === "failed");
     if (job.state !== this.state) this.changed(job, words);
     this.state = job.state;
@@ -51,9 +49,9 @@ export class JobRow {
    * @param {string} words
    */
   changed(job, words) {
-    say(`${job.name}: ${words}`);
+    say(t("of_film", { name: job.name, words }));
     if (job.state === "done") this.text.after(player(job), link(job));
-    if (this.state && !isOnItsWay(job)) tell(`${job.name}: ${job.state === "done" ? "done" : "failed"}`);
+    if (this.state && !isOnItsWay(job)) tell(t(job.state === "done" ? "film_done" : "film_failed", { name: job.name }));
   }
 }
 
@@ -61,30 +59,30 @@ export class JobRow {
 function titleOf({ options }) {
   const { start = 0, stop, preview, look } = options;
   const end = preview ? start + preview : stop;
-  const part = start || end ? `${clock(start)} to ${end ? clock(end) : "the end"}` : "The whole film";
-  return [part, look && capitalized(look)].filter(Boolean).join(", ");
+  const part = start || end ? t("part", { start: clock(start), end: end ? clock(end) : t("the_end") }) : t("whole_film");
+  return [part, look && local(`look.${look}`, capitalized(look))].filter(Boolean).join(", ");
 }
 
 /** @param {Job} job */
 function wordsOf(job) {
   const far = job.frames ? `, ${Math.floor((100 * job.frames_done) / job.frames)} %` : "";
-  const left = job.seconds_left === null ? "" : `, ${duration(job.seconds_left)} left`;
-  if (job.state === "waiting") return "Waiting for its turn";
-  if (job.state === "coloring") return job.stage ? STAGES[job.stage] + far + left : "Beginning";
-  return job.state === "failed" ? job.message : `${["Done", ...job.notes].join(". ")}.`;
+  const left = job.seconds_left === null ? "" : `, ${t("time_left", { time: duration(job.seconds_left) })}`;
+  if (job.state === "waiting") return t("waiting_turn");
+  if (job.state === "coloring") return job.stage ? t(job.stage) + far + left : t("beginning");
+  return job.state === "failed" ? job.message : `${[t("done"), ...job.notes].join(". ")}.`;
 }
 
 /** @param {Job} job */
 function player(job) {
   const video = Object.assign(document.createElement("video"), { controls: true, preload: "metadata", src: job.result });
-  video.setAttribute("aria-label", `${job.name}, colored`);
+  video.setAttribute("aria-label", t("film_colored", { name: job.name }));
   return video;
 }
 
 /** @param {Job} job */
 function link(job) {
   const made = Object.assign(document.createElement("a"), { href: job.result, download: job.result_name, className: "primary" });
-  made.textContent = `Save ${job.result_name}`;
+  made.textContent = t("save_file", { name: job.result_name });
   return made;
 }
 

@@ -7,6 +7,7 @@
 import { draw, drawingOn } from "./canvas.js";
 import { find, on } from "./dom.js";
 import { Preview } from "./merge.js";
+import { t } from "./words.js";
 
 /** @import { Item } from "./item.js" */
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
@@ -91,8 +92,8 @@ function place() {
   for (const [name, value] of Object.entries({ "--x": 100 * x, "--y": 100 * y, "--zoom": zoom })) style.setProperty(name, String(value));
   classList.toggle("near", zoom > 1);
   const percent = `${Math.round((100 * zoom) / own())} %`;
-  find("#zoom").textContent = zoom === 1 ? "Whole photo" : percent;
-  find("#zoom").setAttribute("aria-label", zoom === 1 ? "Show the photo's own pixels" : `Zoom ${percent}: show the whole photo`);
+  find("#zoom").textContent = zoom === 1 ? t("whole_photo") : percent;
+  find("#zoom").setAttribute("aria-label", zoom === 1 ? t("zoom_own") : t("zoom_whole", { percent }));
   find("#nearby").hidden = find("#nearby-before").hidden = true;
   clearTimeout(resting);
   if (zoom > 1) resting = setTimeout(sharpen, REST);

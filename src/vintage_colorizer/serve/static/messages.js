@@ -2,6 +2,7 @@
 // What went wrong, shown until it is closed or mended, and what happened, said to those who cannot see it.
 
 import { find } from "./dom.js";
+import { t } from "./words.js";
 
 /** An error whose message is fit to be shown. */
 export class Told extends Error {}
@@ -22,7 +23,7 @@ export function isAbort(error) {
  * @param {unknown} error
  */
 export function wordsOf(error) {
-  return error instanceof Told ? error.message : "Something went wrong in this page; reload it.";
+  return error instanceof Told ? error.message : t("page_failed");
 }
 
 /**
@@ -39,7 +40,7 @@ export function complain(error, about = null) {
   const message = document.createElement("p");
   const words = Object.assign(document.createElement("span"), { textContent: text });
   const close = Object.assign(document.createElement("button"), { type: "button", textContent: "×" });
-  close.setAttribute("aria-label", "Close this message");
+  close.setAttribute("aria-label", t("close_message"));
   close.addEventListener("click", () => {
     message.remove();
     find("#main").focus(); // the button pressed is gone

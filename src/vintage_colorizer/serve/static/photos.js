@@ -18,6 +18,7 @@ import * as reference from "./reference.js";
 import { guide, save, saveAll } from "./saving.js";
 import { compare } from "./sheet.js";
 import * as shoebox from "./shoebox.js";
+import { t } from "./words.js";
 
 /** @import { Choices, Health, Settings } from "./api.js" */
 /** @import { Still } from "./desk.js" */
@@ -113,7 +114,7 @@ function stepThrough(event) {
 export function add(files, still = null) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
-  if (large.length) complain(new Told(`${large.join(", ")} ${large.length > 1 ? "are" : "is"} over the server's limit of ${megabytes} MB.`), add);
+  if (large.length) complain(new Told(t("photos_too_large", { names: large.join(", "), megabytes })), add);
   const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], still };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
@@ -171,7 +172,7 @@ function drawGallery() {
 
 /** @param {Item} item */
 function makeEntry(item) {
-  const cross = button("remove", `Remove ${item.file.name}`, () => remove([item]));
+  const cross = button("remove", t("remove_file", { name: item.file.name }), () => remove([item]));
   cross.textContent = "×";
   item.entry.append(button("thumb", item.file.name, () => show(item)), cross);
 }
@@ -184,8 +185,8 @@ function showEntry(item) {
   const thumb = /** @type {HTMLElement} */ (item.entry.querySelector(".thumb"));
   const failed = item.error !== null;
   thumb.setAttribute("aria-current", String(item === current));
-  thumb.setAttribute("aria-label", item.file.name + (failed ? " (failed)" : ""));
-  if (failed) thumb.textContent = "Failed";
+  thumb.setAttribute("aria-label", failed ? t("file_failed", { name: item.file.name }) : item.file.name);
+  if (failed) thumb.textContent = t("failed");
   else if (thumb.firstChild !== item.thumb) thumb.replaceChildren(item.thumb);
 }
 
@@ -362,19 +363,19 @@ function showStatus() {
   find("#save").disabled = find("#compare").disabled = error !== null || !current.facts;
   find("#retry").hidden = error === null;
   find("#guide").hidden = !current.settings.still;
-  const which = items.length > 1 ? `${items.indexOf(current) + 1} of ${items.length}: ` : "";
+  const which = items.length > 1 ? t("which_of", { number: items.indexOf(current) + 1, count: items.length }) : "";
   const text = which + statusOf(current);
   if (find("#status").textContent !== text) find("#status").textContent = text;
-  find("#after").setAttribute("aria-label", `${current.file.name}, colored`);
+  find("#after").setAttribute("aria-label", t("film_colored", { name: current.file.name }));
   showNotes();
 }
 
 /** @param {Item} item */
 function statusOf({ file, waiting, sent, error, facts }) {
-  if (waiting && sent > 0 && sent < 1) return `Sending ${file.name}, ${Math.floor(100 * sent)} %`;
-  if (waiting) return `Coloring ${file.name} …`;
+  if (waiting && sent > 0 && sent < 1) return t("sending_photo", { name: file.name, percent: Math.floor(100 * sent) });
+  if (waiting) return t("coloring_photo", { name: file.name });
   if (error) return wordsOf(error);
-  return facts ? `${file.name}, ${facts.width} × ${facts.height} pixels` : file.name;
+  return facts ? t("pixels", { name: file.name, width: facts.width, height: facts.height }) : file.name;
 }
 
 function showNotes() {

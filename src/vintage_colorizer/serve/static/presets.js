@@ -3,6 +3,7 @@
 
 import { find, on } from "./dom.js";
 import { say } from "./messages.js";
+import { t } from "./words.js";
 
 /** @import { Chosen } from "./item.js" */
 
@@ -19,7 +20,7 @@ export function listen(change, current, ready) {
     const settings = current();
     localStorage.setItem(NAME, JSON.stringify(Object.fromEntries(KEPT.map((name) => [name, settings[name]]))));
     show(ready);
-    say("Kept as my look");
+    say(t("look_kept"));
   });
   on("#my-look", "click", () => change(mine() ?? {}));
   show(ready);

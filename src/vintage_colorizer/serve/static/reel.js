@@ -6,6 +6,7 @@ import { clock } from "./dom.js";
 import { Desk } from "./desk.js";
 import { showProgress } from "./progress.js";
 import { JobRow } from "./job.js";
+import { t } from "./words.js";
 
 /** @import { Choices, Job, Reel, Settings } from "./api.js" */
 /** @import { Still } from "./desk.js" */
@@ -35,10 +36,10 @@ export class ReelCard {
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.item = /** @type {any} */ (copy.firstElementChild);
     this.part("h2").textContent = reel.name;
-    this.part("progress").setAttribute("aria-label", `Progress of ${reel.name}`);
-    this.part("form").setAttribute("aria-label", `How to color ${reel.name}`);
-    this.part(".results").setAttribute("aria-label", `Results of ${reel.name}`);
-    this.part("[data-act=remove]").setAttribute("aria-label", `Remove ${reel.name} and its results`);
+    this.part("progress").setAttribute("aria-label", t("progress_of", { name: reel.name }));
+    this.part("form").setAttribute("aria-label", t("how_to_color", { name: reel.name }));
+    this.part(".results").setAttribute("aria-label", t("results_of", { name: reel.name }));
+    this.part("[data-act=remove]").setAttribute("aria-label", t("remove_film", { name: reel.name }));
     this.listen();
   }
 
@@ -69,7 +70,7 @@ export class ReelCard {
   show(reel, known, settings) {
     this.reel = reel;
     const whole = reel.received === reel.size;
-    if (!this.sending && !whole) this.tell(`${percent(reel)} % of it are here. Choose the file again to send the rest.`, -1);
+    if (!this.sending && !whole) this.tell(t("partly_here", { percent: percent(reel) }), -1);
     if (!whole) return;
     this.tell("", -1);
     this.part(".desk").hidden = false;
@@ -78,7 +79,7 @@ export class ReelCard {
       this.desk.look();
     }
     this.part("[data-guided]").hidden = reel.keyframes.length === 0;
-    this.part("[data-guided] span").textContent = `Follows ${reel.keyframes.length === 1 ? "the still" : "the stills"} at ${reel.keyframes.map(clock).join(", ")}.`;
+    this.part("[data-guided] span").textContent = t("follows_stills", { times: reel.keyframes.map(clock).join(", ") });
   }
 
   /**
@@ -120,7 +121,7 @@ export class ReelCard {
 
   correct() {
     const { desk, reel } = this;
-    if (desk?.still) this.shelf.correct(desk.still, { film: reel.id, at: desk.at, name: `${reel.name} at ${clock(desk.at)}` });
+    if (desk?.still) this.shelf.correct(desk.still, { film: reel.id, at: desk.at, name: t("still_name", { name: reel.name, time: clock(desk.at) }) });
   }
 
   forget() {

@@ -2,6 +2,7 @@
 // Another photo whose colors this one follows: of the same person, room or series.
 
 import { find, on, onFiles } from "./dom.js";
+import { t } from "./words.js";
 
 /** @import { Chosen, Item } from "./item.js" */
 
@@ -27,5 +28,5 @@ export function show({ settings: { reference } }) {
   shown = reference;
   URL.revokeObjectURL(find("#reference-image").src);
   find("#reference-image").src = reference ? URL.createObjectURL(reference) : "";
-  find("#followed span").textContent = reference ? `Follows ${reference.name}` : "";
+  find("#followed span").textContent = reference ? t("follows", { name: reference.name }) : "";
 }

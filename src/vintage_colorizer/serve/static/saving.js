@@ -5,16 +5,17 @@ import { download, query, send } from "./api.js";
 import { find } from "./dom.js";
 import { calm, complain, say, Told, wordsOf } from "./messages.js";
 import { distinct, zip } from "./zip.js";
+import { t } from "./words.js";
 
 /** @import { Item } from "./item.js" */
 
 /** @param {Item} item */
 export async function save(item) {
   calm(item);
-  await whileBusy("#save", "Saving …", async () => {
+  await whileBusy("#save", t("saving"), async () => {
     const { name, blob } = await result(item);
     download(blob, name);
-    say(`Saved ${name}`);
+    say(t("saved", { name }));
   });
 }
 
@@ -26,10 +27,10 @@ export async function guide(item) {
   const { still } = item.settings;
   if (!still) return;
   calm(item);
-  await whileBusy("#guide", "Giving it back …", async () => {
+  await whileBusy("#guide", t("giving_back"), async () => {
     const { blob } = await result(item);
     await send(`api/films/${still.film}/keyframes?${query({ at: still.at })}`, blob, { method: "PUT" });
-    say(`${still.name} guides its film now`);
+    say(t("guides_now", { name: still.name }));
   });
 }
 
@@ -39,11 +40,11 @@ export async function guide(item) {
  */
 export async function saveAll(items) {
   calm(saveAll);
-  await whileBusy("#save-all", "Saving all …", async () => {
+  await whileBusy("#save-all", t("saving_all"), async () => {
     const files = [];
     const failed = [];
     for (const item of items) {
-      find("#save-all").textContent = `Saving ${files.length + failed.length + 1} of ${items.length} …`;
+      find("#save-all").textContent = t("saving_some", { number: files.length + failed.length + 1, count: items.length });
       try {
         files.push(await result(item));
       } catch (error) {
@@ -54,8 +55,8 @@ export async function saveAll(items) {
       const names = distinct(files.map(({ name }) => name));
       download(await zip(files.map(({ blob }, i) => ({ name: names[i], blob }))), "colored-photos.zip");
     }
-    say(`Saved ${files.length} photos`);
-    if (failed.length) complain(new Told(`${failed.length} of ${items.length} could not be saved. ${failed.join(" ")}`), saveAll);
+    say(t("saved_photos", { count: files.length }));
+    if (failed.length) complain(new Told(t("not_saved", { failed: failed.length, count: items.length, why: failed.join(" ") })), saveAll);
   });
 }
 

@@ -4,6 +4,7 @@
 import { query, send } from "./api.js";
 import { button, find } from "./dom.js";
 import { complain, isAbort } from "./messages.js";
+import { t } from "./words.js";
 
 /** @import { Item } from "./item.js" */
 
@@ -20,7 +21,7 @@ export async function compare(item, take) {
   find("#sheet").addEventListener("close", () => waiting.abort(), { once: true });
   find("#sheet-view").hidden = true;
   find("#sheet-choices").replaceChildren();
-  find("#sheet-status").textContent = "Coloring it at each size …";
+  find("#sheet-status").textContent = t("sheet_coloring");
   find("#sheet").showModal();
   try {
     const path = `api/sheet?${query({ look, network, saturation, warmth, vividness, hints, repair, try: COMPARED })}`;
@@ -42,9 +43,9 @@ function showSheet(item, sheet) {
   const image = find("#sheet-image");
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(sheet);
-  image.alt = `${item.file.name} at render factors ${COMPARED}`;
+  image.alt = t("sheet_alt", { name: item.file.name, factors: COMPARED });
   find("#sheet-view").hidden = false;
-  find("#sheet-status").textContent = "Take the one you like.";
+  find("#sheet-status").textContent = t("sheet_choose");
 }
 
 /**
@@ -52,7 +53,7 @@ function showSheet(item, sheet) {
  * @param {(factor: string) => void} take
  */
 function choice(factor, take) {
-  const made = button("quiet", `Take render factor ${factor}`, () => {
+  const made = button("quiet", t("take_factor", { factor }), () => {
     find("#sheet").close();
     take(factor);
   });
