@@ -282,3 +282,25 @@ def test_options_object_works_in_place_of_settings(colorizer: Colorizer, grey: G
     options = PhotoOptions(look="video", threads=1)
     assert colorizer.photo(grey, options).look == "video"
     assert Colorizer(options).photo(grey).look == "video"
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_photo_is_turned_before_it_is_colored(colorizer: Colorizer, grey: Grey, tmp_path: Path, degrees: int) -> None:
+    lying = np.rot90(grey[:300], degrees // 90)  # counterclockwise
+    Image.fromarray(lying).save(tmp_path / "lying.jpg", quality=95, dpi=(300, 200))
+    upright = np.rot90(np.asarray(Image.open(tmp_path / "lying.jpg")), -(degrees // 90))
+    result = colorizer.photo(tmp_path / "lying.jpg", rotate=degrees)
+    assert np.array_equal(result.pixels, colorizer.photo(np.ascontiguousarray(upright)).pixels)
+    assert np.abs(color.luma(result.pixels) * 255 - upright).max() <= 1
+    saved = result.save(tmp_path / "out.jpg")
+    with Image.open(saved) as image:
+        assert image.size == (512, 300)
+        assert [round(one) for one in image.info["dpi"]] == ([300, 200] if degrees % 180 == 0 else [200, 300])
+    other = colorizer.photo(tmp_path / "lying.jpg", rotate=(degrees + 90) % 360)
+    assert other.fingerprint != result.fingerprint
+
+
+@pytest.mark.parametrize("degrees", [45, 360, -90])
+def test_other_turns_are_refused(colorizer: Colorizer, grey: Grey, degrees: int) -> None:
+    with pytest.raises(OptionError, match="rotate cannot be"):
+        colorizer.photo(grey, rotate=degrees)

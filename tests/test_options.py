@@ -13,18 +13,16 @@ import pytest
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.film.plan import film_fingerprint
 from vintage_colorizer.hints import Hint
+from vintage_colorizer.keywords import ColorKeywords, FilmKeywords, PhotoKeywords
 from vintage_colorizer.networks.catalog import LookSettings
 from vintage_colorizer.options import (
     BaseOptions,
-    ColorKeywords,
     ColorOptions,
-    FilmKeywords,
     FilmOptions,
     FilmRepair,
     FilmSettings,
     JobOptions,
     MachineOptions,
-    PhotoKeywords,
     PhotoOptions,
     PhotoSettings,
     Repair,

@@ -19,6 +19,7 @@ from vintage_colorizer import color
 from vintage_colorizer.color import Floats
 from vintage_colorizer.files import readable_name
 from vintage_colorizer.hints import as_hints, obeyed
+from vintage_colorizer.keywords import FilmKeywords, PhotoKeywords, RepairKeywords
 from vintage_colorizer.networks.catalog import PHOTO_LOOK
 from vintage_colorizer.networks.engines import Engine
 from vintage_colorizer.networks.guides import Guide
@@ -27,15 +28,12 @@ from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.networks.suggestions import Likely, Place
 from vintage_colorizer.options import (
     ColorOptions,
-    FilmKeywords,
     FilmOptions,
-    PhotoKeywords,
     PhotoOptions,
-    RepairKeywords,
     RepairOptions,
 )
 from vintage_colorizer.photo.picture import Origin, Photo
-from vintage_colorizer.photo.reading import PhotoSource, read_photo
+from vintage_colorizer.photo.reading import PhotoSource, read_photo, rotated
 from vintage_colorizer.photo.result import ColorizedPhoto
 
 if TYPE_CHECKING:
@@ -97,11 +95,12 @@ class Colorizer:
         return self.color(photo, options)
 
     def read(self, source: PhotoSource, options: PhotoOptions) -> Photo:
-        """Read a photo as it is to be colored: repaired, if the options say so; raises as `photo`."""
+        """Read a photo as it is to be colored: turned and repaired, if the options say so; raises as `photo`."""
         return self.prepared(read_photo(source, max_megapixels=options.max_megapixels), options)
 
     def prepared(self, photo: Photo, options: PhotoOptions) -> Photo:
-        """A photo that was read before, repaired if the options say so."""
+        """A photo that was read before, turned and repaired if the options say so."""
+        photo = rotated(photo, options.rotate)
         return self.repaired(photo, RepairOptions(only=options.repair)).photo if options.repair else photo
 
     def color(self, photo: Photo, options: PhotoOptions, guide: Guide | None = None) -> ColorizedPhoto:

@@ -8,14 +8,14 @@ reach the server; `...Options` add where and how a network runs, which is for th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from vintage_colorizer.clock import as_seconds
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.hints import Hint, as_hints, require_times
+from vintage_colorizer.hints import as_hints, require_times
 
 Look = Literal["artistic", "stable", "video"]
 Network = Literal["compact", "deoldify"]
@@ -166,6 +166,9 @@ class PhotoSettings(ColorSettings, SavedSettings):
         description="A color you know, at a place from 0,0 (top left) to 1,1, with a radius if it is large: "
         "0.42,0.63=navy or 0.1,0.9,0.05=#804020; none for what has no color. May be repeated.",
         examples=[["0.42,0.63=navy"]],
+    )
+    rotate: int = Field(
+        0, ge=0, le=270, multiple_of=90, description="Turn the photo clockwise by so many degrees before it is colored."
     )
     repair: Repairs = Field(
         (),
@@ -324,71 +327,6 @@ class FilmOptions(FilmSettings, ColorOptions):
     )
     recurring: bool = Field(False, description="Let stills guide other shots of the same scene too.")
     shots: str | None = Field(None, min_length=1, description="A list of shots to follow; if there is none, write it.")
-
-
-class ColorKeywords(TypedDict, total=False):
-    """The fields of `ColorOptions` as keywords, for editors and type checkers."""
-
-    look: Look | None
-    network: Network
-    render_factor: int | Literal["auto"] | None
-    vividness: float | None
-    saturation: float
-    warmth: float
-    weights: str | None
-    engine: EngineName
-    device: Device
-    threads: int | None
-
-
-class PhotoKeywords(ColorKeywords, total=False):
-    """The fields of `PhotoOptions` as keywords."""
-
-    hints: Sequence[Hint | str]
-    repair: Sequence[Repair] | str
-    format: PhotoFormat | None
-    quality: int | None
-    strip: bool
-    mark: bool
-    reference: str | None
-    max_megapixels: float
-
-
-class RepairKeywords(TypedDict, total=False):
-    """The fields of `RepairOptions` as keywords."""
-
-    only: Sequence[Repair] | str
-    format: PhotoFormat | None
-    quality: int | None
-    strip: bool
-    marks: str | None
-    threads: int | None
-    max_megapixels: float
-
-
-class FilmKeywords(ColorKeywords, total=False):
-    """The fields of `FilmOptions` as keywords."""
-
-    codec: Codec | None
-    crf: int | None
-    preset: Preset | None
-    stability: float | None
-    repair: Sequence[FilmRepair] | str
-    field_rate: bool
-    keep_interlaced: bool
-    hints: Sequence[Hint | str]
-    no_resume: bool
-    preview: float | None
-    start: float | str | None
-    stop: float | str | None
-    separate_scenes: bool
-    recolor: bool
-    tone_map: bool
-    rate: float | None
-    side_by_side: bool
-    keyframes: tuple[str, ...]
-    recurring: bool
-    shots: str | None
 
 
 class JobOptions(BaseOptions):

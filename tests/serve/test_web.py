@@ -584,6 +584,59 @@ def test_the_photo_is_seen_from_near_in_its_own_pixels(
         assert (one(page, "#zoom").text == "Whole photo") == (turn > 0)
 
 
+def test_a_photo_is_turned_with_the_colors_said_on_it(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, pictures[0])
+    first = canvas(page)
+    press(page, "#tell")
+    click_at(page, "#pins", 0.25, 0.75)
+    say_color(page, 1, "#204080")
+    press(page, "#turn-right")
+    settled(page)
+    assert one(page, "#status").text == "portrait.jpg, 512 × 360 pixels"
+    turned = canvas(page)
+    assert turned.shape[:2] == first.shape[1::-1]
+    x, y = (float(one(page, f"#hints input:nth-of-type({n})").get_property("value")) for n in (2, 3))
+    assert abs(x - 25) < 0.5 and abs(y - 25) < 0.5  # it was at 25, 75
+    place = turned[85:95, 123:133]
+    assert place[..., 2].mean() > place[..., 0].mean() + 20
+    press(page, "#show-guessed")
+    until(one(page, "#guessed").is_displayed)
+    veil = canvas(page, "#guessed").shape
+    assert veil[1] > veil[0]
+    (folder / "downloads" / "portrait-color.jpg").unlink(missing_ok=True)
+    press(page, "#save")
+    with Image.open(downloaded(folder, "portrait-color.jpg")) as saved:
+        assert saved.size == (512, 360)
+        assert np.abs(np.asarray(saved).astype(int) - turned).mean() < 4
+    press(page, "#turn-left")
+    settled(page)
+    press(page, "#hints .remove")
+    settled(page)
+    assert np.array_equal(canvas(page), first) and problems(page) == []
+
+
+def test_some_photos_are_selected_changed_and_saved(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, *pictures)
+    until(lambda: len(names(page)) == 3)
+    move(page, "#saturation", 0)
+    page.execute_script(
+        "const [thumb] = arguments; thumb.dispatchEvent(new MouseEvent('click', {ctrlKey: true, bubbles: true}))",
+        page.find_elements("css selector", "#gallery .thumb")[2],
+    )
+    assert one(page, "#spread").text == "Use for the selected photos (1)"
+    assert problems(page) == []
+    press(page, "#spread")
+    for old in (folder / "downloads").glob("colored-photos*"):
+        old.unlink()
+    press(page, "#save-all")
+    with zipfile.ZipFile(downloaded(folder, "colored-photos.zip")) as archive:
+        assert archive.namelist() == ["third-color.webp"]
+        assert colorfulness(np.asarray(Image.open(io.BytesIO(archive.read("third-color.webp"))))) < 0.1
+    press(page, "#gallery li:nth-child(2) .thumb")
+    settled(page)
+    assert one(page, "#spread").text == "Use for all photos" and colorfulness(canvas(page)) > 5
+
+
 def test_pins_are_set_where_they_point_from_near(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     press(page, "#tell")

@@ -36,6 +36,7 @@ PhotoSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Imag
 
 MAX_BYTES = 2 * 2**30
 MAX_SIDE = 1_000_000  # libpng's; enlarging chroma takes some 1.5 kB for each pixel of a side
+ROTATIONS = {0: 1, 90: 6, 180: 3, 270: 8}  # degrees, and the EXIF orientation of what is to be turned by them
 SEVERAL = "only the first of the several pictures in the file is colored"
 
 
@@ -83,6 +84,21 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
             origin=origin,
             repaired=own_words(picture.xmp)[2],
         )
+
+
+def rotated(photo: Photo, degrees: int) -> Photo:
+    """A photo turned clockwise by 0, 90, 180 or 270 degrees, with what lies beside its pixels."""
+    turn = ROTATIONS[degrees]
+    if turn == 1:
+        return photo
+    metadata = replace(photo.metadata, exif=upright(photo.metadata.exif, turn >= 5))
+    return replace(
+        photo,
+        pixels=_turned(photo.pixels, turn),
+        alpha=None if photo.alpha is None else _turned(photo.alpha, turn),
+        metadata=transposed(metadata) if turn >= 5 else metadata,
+        luma_table=None,
+    )
 
 
 def _from_array(pixels: Pixels) -> Photo:

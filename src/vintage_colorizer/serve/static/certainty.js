@@ -32,7 +32,7 @@ export async function showGuessed(item) {
   if (!item || !path) return;
   waiting = new AbortController();
   try {
-    const answer = await send(path, item.sending, { signal: waiting.signal });
+    const answer = await send(path, item.small ?? item.file, { signal: waiting.signal });
     const address = URL.createObjectURL(await answer.blob());
     draw(veil, await pixelsOf(address));
     URL.revokeObjectURL(address);
@@ -48,5 +48,5 @@ export async function showGuessed(item) {
 /** @param {Item} item */
 function asking(item) {
   const { look, network, render_factor, hints } = item.wanted;
-  return { look, network, render_factor, hints };
+  return { look, network, render_factor, hints, ...item.turned };
 }

@@ -35,6 +35,7 @@ export function fill(known, settings) {
   return {
     look: (rows.find((row) => row.default) ?? rows[0]).look,
     network: networks[0],
+    rotate: 0,
     render_factor: "",
     vividness: null,
     saturation: fields.saturation.default,

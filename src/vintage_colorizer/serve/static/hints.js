@@ -272,7 +272,7 @@ async function offer(at) {
  */
 async function suggested(item, place) {
   const { look, network, render_factor, hints } = item.wanted;
-  return (await send(`api/suggest?${query({ look, network, render_factor, hints, ...place })}`, item.small ?? item.file)).json();
+  return (await send(`api/suggest?${query({ look, network, render_factor, hints, ...item.turned, ...place })}`, item.small ?? item.file)).json();
 }
 
 /**

@@ -111,7 +111,7 @@ function forget() {
 async function sharpen() {
   const item = shown;
   const { preview, facts, settings, file } = item ?? {};
-  if (!preview || !facts || !settings || settings.repair.length || facts.width <= preview.picture.width) return;
+  if (!preview || !facts || !settings || settings.repair.length || settings.rotate || facts.width <= preview.picture.width) return;
   try {
     const bitmap = await (whole ??= createImageBitmap(/** @type {File} */ (file)));
     if (item !== shown || zoom === 1 || bitmap.width !== facts.width) return;

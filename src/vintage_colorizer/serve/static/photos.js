@@ -8,7 +8,7 @@ import { fill, listen, showLooksOf, showSettings } from "./controls.js";
 import { button, find, on, steady } from "./dom.js";
 import * as hints from "./hints.js";
 import * as history from "./history.js";
-import { Item } from "./item.js";
+import { Item, turned } from "./item.js";
 import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
@@ -70,16 +70,17 @@ function listenToButtons() {
   on("#spread", "click", () => {
     /** @type {Partial<Chosen>} */
     const settings = { ...current.settings };
-    delete settings.hints; // places are of one photo
-    delete settings.still;
-    changeEach(items, settings, "spread");
+    for (const own of /** @type {const} */ (["hints", "still", "rotate"])) delete settings[own]; // of one photo
+    changeEach(meant(), settings, "spread");
   });
   on("#undo", "click", () => goBack(history.undo()));
   on("#redo", "click", () => goBack(history.redo()));
   on("#retry", "click", () => load(current));
   on("#remove", "click", () => remove([current]));
   on("#remove-all", "click", () => remove([...items]));
-  on("#save-all", "click", () => saveAll(items));
+  on("#save-all", "click", () => saveAll(meant()));
+  on("#turn-left", "click", () => turn(3));
+  on("#turn-right", "click", () => turn(1));
   on("#guide", "click", () => guide(current));
   on("#compare", "click", () => compare(current, (factor) => change({ render_factor: factor })));
   on("#sheet-close", "click", () => find("#sheet").close());
@@ -115,7 +116,7 @@ export function add(files, still = null) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
   if (large.length) complain(new Told(t("photos_too_large", { names: large.join(", "), megabytes })), add);
-  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], still };
+  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], rotate: 0, still };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
   if (added.length) take(added);
@@ -167,14 +168,43 @@ function remove(gone) {
 function drawGallery() {
   find("#remove").hidden = items.length > 1; // each has its own cross then
   for (const id of ["gallery", "save-all", "spread", "remove-all"]) find(`#${id}`).hidden = items.length < 2;
+  const count = items.filter((item) => item.selected).length;
+  find("#spread").textContent = count ? t("spread_some", { count }) : t("spread");
+  find("#save-all").textContent = count ? t("save_some", { count }) : t("save_all");
   items.forEach(showEntry);
+}
+
+/** The photos that a button for several is for: those that are selected, or all. */
+function meant() {
+  const selected = items.filter((item) => item.selected);
+  return selected.length ? selected : items;
+}
+
+/**
+ * Show a photo, or select it: with Ctrl itself, with Shift all from the one shown on.
+ * @param {Item} item
+ * @param {MouseEvent} event
+ */
+function pick(item, { ctrlKey, metaKey, shiftKey }) {
+  if (ctrlKey || metaKey) item.selected = !item.selected;
+  else if (shiftKey) {
+    const ends = [items.indexOf(current), items.indexOf(item)].sort((a, b) => a - b);
+    for (const one of items.slice(ends[0], ends[1] + 1)) one.selected = true;
+  } else {
+    for (const one of items) one.selected = false;
+    show(item);
+    return;
+  }
+  drawGallery();
 }
 
 /** @param {Item} item */
 function makeEntry(item) {
   const cross = button("remove", t("remove_file", { name: item.file.name }), () => remove([item]));
   cross.textContent = "×";
-  item.entry.append(button("thumb", item.file.name, () => show(item)), cross);
+  const thumb = button("thumb", item.file.name, () => {});
+  thumb.addEventListener("click", (event) => pick(item, event));
+  item.entry.append(thumb, cross);
 }
 
 /**
@@ -185,12 +215,24 @@ function showEntry(item) {
   const thumb = /** @type {HTMLElement} */ (item.entry.querySelector(".thumb"));
   const failed = item.error !== null;
   thumb.setAttribute("aria-current", String(item === current));
+  thumb.setAttribute("aria-pressed", String(item.selected));
   thumb.setAttribute("aria-label", failed ? t("file_failed", { name: item.file.name }) : item.file.name);
   if (failed) thumb.textContent = t("failed");
   else if (thumb.firstChild !== item.thumb) thumb.replaceChildren(item.thumb);
 }
 
 // --- Settings ----------------------------------------------------------------------------------------------
+
+/**
+ * Turn the photo, and the colors said on it, clockwise.
+ * @param {number} quarters
+ */
+function turn(quarters) {
+  const { rotate, hints: known } = current.settings;
+  let moved = known;
+  for (let i = 0; i < quarters; i++) moved = turned(moved);
+  change({ rotate: (rotate + 90 * quarters) % 360, hints: moved });
+}
 
 /** @param {Partial<Chosen>} settings */
 function change(settings) {
@@ -293,8 +335,8 @@ async function propose(item, signal) {
     item.source = await decoded(item.file, LONGEST);
     paint();
   }
-  const { look, network, render_factor, saturation, warmth, hints: known, repair } = item.wanted;
-  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair })}`;
+  const { look, network, render_factor, saturation, warmth, hints: known, repair, rotate } = item.wanted;
+  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair, rotate })}`;
   const { sending } = item;
   const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), reference: item.settings.reference })).json();
   const picture = await pixelsOf(answer.picture);
