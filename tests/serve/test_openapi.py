@@ -36,6 +36,7 @@ GETS = (
     "/api/films",
     "/api/jobs/x",
     "/api/jobs/x/result",
+    "/api/jobs/x/picture",
     "/api/films/x",
     "/api/films/x/still",
 )
@@ -117,6 +118,7 @@ def test_all_that_is_documented_happens(
     photos(walk)
     films(walk, bad_films.make_film(tmp_path / "reel.mp4", codec="h264", frames=5).read_bytes())
     desk(walk, bad_films.make_film(tmp_path / "desk.mp4", codec="h264", frames=5).read_bytes())
+    on_its_way(walk, bad_films.make_film(tmp_path / "long.mp4", codec="h264", frames=1500).read_bytes())
     for target in GETS[:5]:
         assert walk.ask(target).status == 200
     for method, target, body in everything():
@@ -188,7 +190,7 @@ def films(walk: Walk, reel: bytes) -> None:
     broken, whole = (walk.ask("/api/film", film).json["id"] for film in (bytes(5000), reel))
     for job in (broken, whole):
         wait_for_end(walk, job)
-    assert walk.ask(f"/api/jobs/{broken}/result").status == 409
+    assert walk.ask(f"/api/jobs/{broken}/result").status == walk.ask(f"/api/jobs/{whole}/picture").status == 409
     result = f"/api/jobs/{whole}/result"
     assert walk.ask(result).status == 200
     assert walk.ask(result, Range="bytes=0-3").status == 206
@@ -200,6 +202,18 @@ def films(walk: Walk, reel: bytes) -> None:
         assert walk.ask(f"/api/jobs/{job}", method="DELETE").status == 204
     for target, method in ((f"/api/jobs/{whole}", "GET"), (result, "GET"), (f"/api/jobs/{whole}", "DELETE")):
         assert walk.ask(target, method=method).status == 404
+    assert walk.ask(f"/api/jobs/{whole}/picture").status == 404
+
+
+def on_its_way(walk: Walk, long: bytes) -> None:
+    """A picture of a film while it is colored."""
+    job = walk.ask("/api/film", long).json["id"]
+    end = time.monotonic() + 120
+    while (picture := walk.ask(f"/api/jobs/{job}/picture")).status == 409:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert picture.status == 200 and picture.body.startswith(b"\xff\xd8")
+    assert walk.ask(f"/api/jobs/{job}", method="DELETE").status == 204
 
 
 def desk(walk: Walk, reel: bytes) -> None:

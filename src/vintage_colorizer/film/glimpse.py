@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -26,15 +27,20 @@ from vintage_colorizer.film.source import Losses, Source, decode, describe, film
 
 @dataclass(frozen=True)
 class Glimpse:
-    """A frame of a film as a grey picture, as it is shown: upright, with square pixels."""
+    """A frame of a film as it is shown: upright, with square pixels."""
 
     seconds: float  # its time
     length: float  # of the film in seconds; 0 if the file does not say
-    picture: Base64Bytes  # a PNG
+    picture: Base64Bytes  # a PNG in grey, or a JPEG in color
 
 
-def glimpse(path: Path, seconds: float) -> Glimpse:
+def glimpse(path: Path, seconds: float, *, colored: bool = False) -> Glimpse:
     """Look at the frame that is shown at a time; at the last one there is, if the film ends before it.
+
+    Args:
+        path: the film.
+        seconds: the time.
+        colored: whether to look at its color too.
 
     Raises:
         InputError: the film cannot be read or is of a kind that is not colored.
@@ -50,8 +56,12 @@ def glimpse(path: Path, seconds: float) -> Glimpse:
                 break
         if found is None:
             raise UnreadableError("has no frame that can be read; it may be damaged.", path)
+        source = describe(path, container, stream, found, tone_map=True)
         file = io.BytesIO()
-        Image.fromarray(_shown(found, describe(path, container, stream, found))).save(file, "PNG")
+        if colored:
+            Image.fromarray(_fitted(found.to_ndarray(format="rgb24"), source)).save(file, "JPEG", quality=90)
+        else:
+            Image.fromarray(_shown(found, source)).save(file, "PNG")
         time = 0.0 if moment is None else float((moment - begin) * base)
         return Glimpse(max(0.0, time), _length(container, stream), file.getvalue())
 
@@ -75,8 +85,13 @@ def _shown(frame: VideoFrame, source: Source) -> Pixels:
     """The luma of a frame in 8 bits, 0 to 255, upright and with square pixels."""
     black, white = source.coding.luma_range
     light = (luma_plane(frame, source).astype(np.float32) - black) * (255 / (white - black))
-    upright = source.orientation.upright(np.clip(np.rint(light), 0, 255).astype(np.uint8))
+    return _fitted(np.clip(np.rint(light), 0, 255).astype(np.uint8), source)
+
+
+def _fitted(picture: Any, source: Source) -> Pixels:
+    """Stored pixels upright, and square."""
+    upright = source.orientation.upright(picture)
     height, width = source.display_size
-    if upright.shape == (height, width):
-        return upright
+    if upright.shape[:2] == (height, width):
+        return np.asarray(upright)
     return np.asarray(cv2.resize(upright, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -48,7 +48,7 @@ class Order:
     """What is sent to a worker; one of the two."""
 
     job: Job | None = None
-    glimpse: tuple[str, float] | None = None  # the film, and the second at which to look
+    glimpse: tuple[str, float, bool] | None = None  # the film, the second at which to look, and whether at its color
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def color_in_worker(source: Path, target: Path, options: FilmOptions, *, overwri
     return result
 
 
-def glimpse_in_worker(source: Path, seconds: float) -> Glimpse:
+def glimpse_in_worker(source: Path, seconds: float, colored: bool = False) -> Glimpse:
     """Do `glimpse.glimpse` in another process. Raises as that does, and as `color_in_worker`."""
-    seen = _ask(Order(glimpse=(str(source.absolute()), seconds)), source, lambda progress: None).glimpse
+    seen = _ask(Order(glimpse=(str(source.absolute()), seconds, colored)), source, lambda progress: None).glimpse
     assert seen is not None
     return seen
 
@@ -207,7 +207,8 @@ def main() -> None:
 def _done(order: Order, report: Report) -> Message:
     try:
         if order.glimpse is not None:
-            return Message(glimpse=glimpse(Path(order.glimpse[0]), order.glimpse[1]))
+            path, seconds, colored = order.glimpse
+            return Message(glimpse=glimpse(Path(path), seconds, colored=colored))
         assert order.job is not None
         return Message(result=_colored(order.job, report))
     except VintageColorizerError as error:

@@ -85,6 +85,10 @@ class Workspace:
         """Keep a plan for later runs."""
         self._write("plan.json", to_json(plan))
 
+    def newest(self) -> Path | None:
+        """The file of the last finished segment, if there is one."""
+        return max((path.with_suffix(".mkv") for path in self.folder.glob("[0-9]*.json")), default=None)
+
     def shortage(self) -> str:
         """How much space the rest of the film needs, judged by the finished segments; empty if there is none."""
         sizes = {int(path.stem): path.stat().st_size for path in self.folder.glob("[0-9]*.mkv") if path.stem.isdigit()}

@@ -130,6 +130,7 @@ STILL: dict[str, Any] = {
         "X-Length": {"description": "Seconds of the film; 0 if it does not say.", "schema": {"type": "number"}},
     },
 }
+PICTURE: dict[str, Any] = {"description": "A frame in color, as it is shown.", "content": {"image/jpeg": BINARY}}
 Seconds = Annotated[float, Query(ge=0, le=1e6, description="Seconds from the beginning of the film.")]
 
 
@@ -231,6 +232,12 @@ def routes(service: Service, films: Films) -> APIRouter:
     async def one_job(request: Request, id: str) -> SeenJob:
         """How far a film is."""
         return SeenJob.of(films.job(request, id))
+
+    @router.get("/jobs/{id}/picture", response_class=Response, responses={200: PICTURE, **failures(404, 409)})
+    async def picture(request: Request, id: str) -> Response:
+        """A frame of a film that is being colored, in its new colors."""
+        seen = await films.picture(films.job(request, id))
+        return Response(seen.picture, media_type="image/jpeg")
 
     @router.get("/jobs/{id}/result", response_class=Response, responses=FILM_ANSWERS)
     async def result(request: Request, id: str) -> Response:

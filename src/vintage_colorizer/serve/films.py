@@ -31,6 +31,7 @@ from vintage_colorizer.errors import OptionError, VintageColorizerError
 from vintage_colorizer.files import FULL, atomically, locked
 from vintage_colorizer.film.glimpse import Glimpse
 from vintage_colorizer.film.process import glimpse_in_worker
+from vintage_colorizer.film.workspace import Workspace
 from vintage_colorizer.networks import weights
 from vintage_colorizer.options import FilmOptions, ServeOptions
 from vintage_colorizer.photo.picture import Photo
@@ -161,10 +162,26 @@ class Films:
             VintageColorizerError: it cannot be read.
         """
         _require_whole(reel)
+        return await self._look(reel, reel.source, seconds, False)
+
+    async def picture(self, job: Job) -> Glimpse:
+        """A frame of a film that is being colored, in its new colors: the first of the segment finished last.
+
+        Raises:
+            HTTPException: 409 there is none yet, or no longer.
+        """
+        segment = Workspace(job.result).newest()
+        if segment is None:
+            raise HTTPException(409, "There is no picture of it yet, or no longer.")
+        return await self._look(job.reel, segment, 0.0, True)
+
+    async def _look(self, reel: Reel, path: Path, seconds: float, colored: bool) -> Glimpse:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._looking, glimpse_in_worker, reel.source, seconds)
+            return await loop.run_in_executor(self._looking, glimpse_in_worker, path, seconds, colored)
         except VintageColorizerError as error:
+            if not path.exists():  # the film was finished, or removed, meanwhile
+                raise HTTPException(409, "There is no picture of it any more.") from error
             raise error.about(reel.record.name) from error
 
     def keep_still(self, reel: Reel, seconds: float, photo: Photo) -> None:

@@ -9,11 +9,14 @@ import { local, t } from "./words.js";
 
 /** @import { Job } from "./api.js" */
 
+const BETWEEN = 100; // frames, from one picture of a film to the next
+
 /** @param {Job} job */
 export const isOnItsWay = ({ state }) => state === "waiting" || state === "coloring";
 
 export class JobRow {
   state = "";
+  pictured = 0; // frames that were done when it was asked for a picture last
 
   /**
    * @param {Job} job
@@ -28,7 +31,9 @@ export class JobRow {
     this.button = Object.assign(document.createElement("button"), { type: "button", className: "quiet" });
     this.button.addEventListener("click", remove);
     const head = Object.assign(document.createElement("h3"), { textContent: this.title });
-    this.item.append(head, this.text, this.bar, this.button);
+    this.picture = Object.assign(document.createElement("img"), { hidden: true, alt: "" });
+    this.picture.addEventListener("load", () => (this.picture.hidden = false));
+    this.item.append(head, this.text, this.picture, this.bar, this.button);
   }
 
   /** @param {Job} job */
@@ -40,8 +45,21 @@ export class JobRow {
     this.button.textContent = what;
     this.button.setAttribute("aria-label", t("act_on", { act: what, name: this.title }));
     this.item.classList.toggle("failed", job.state === "failed");
+    this.showPicture(job);
     if (job.state !== this.state) this.changed(job, words);
     this.state = job.state;
+  }
+
+  /**
+   * A frame in its new colors, now and then while the film is colored.
+   * @param {Job} job
+   */
+  showPicture({ id, state, stage, frames_done }) {
+    if (state !== "coloring") this.picture.hidden = true;
+    else if (stage === "coloring" && frames_done >= this.pictured + BETWEEN) {
+      this.pictured = frames_done;
+      this.picture.src = `api/jobs/${id}/picture?at=${frames_done}`; // another address each time, so that it is loaded
+    }
   }
 
   /**
