@@ -17,8 +17,10 @@ from PIL import Image
 from support import bad_files, bad_films
 from support.servers import Answer, Running, running
 from vintage_colorizer.errors import OptionError
+from vintage_colorizer.film.records import to_json
 from vintage_colorizer.options import ServeOptions
 from vintage_colorizer.serve.app import create_app
+from vintage_colorizer.serve.reels import ReelRecord
 
 pytestmark = pytest.mark.long
 
@@ -354,6 +356,11 @@ def test_films_go_on_when_the_server_begins_again(tmp_path: Path, reel: bytes, l
 
 
 def test_what_is_damaged_in_the_folder_is_removed(tmp_path: Path) -> None:
+    passing = tmp_path / "films" / "b"
+    passing.mkdir(parents=True)
+    record = ReelRecord("b", "somebody", "reel.mp4", None, passing=True, touched=time.time())
+    (passing / "record.json").write_text(to_json(record))
+    (passing / "source").write_bytes(b"broken off")
     (tmp_path / "films" / "a").mkdir(parents=True)
     (tmp_path / "films" / "a" / "record.json").write_text("{")
     (tmp_path / "films" / "note.txt").write_text("not ours, so it stays")

@@ -178,7 +178,10 @@ def load_reels(folder: Path) -> Iterator[Reel]:
             if record.state == "coloring":
                 record.state = "waiting"
             reel.jobs[record.id] = Job(reel, record)
-        yield reel
+        if reel.record.passing and not reel.jobs:  # its upload broke off, and cannot go on
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            yield reel
 
 
 def _load_job(folder: Path) -> JobRecord | None:

@@ -41,7 +41,7 @@ export function listen(item) {
   view.addEventListener("pointerdown", pressed);
   view.addEventListener("pointermove", moved);
   for (const end of ["pointerup", "pointercancel"]) view.addEventListener(end, released);
-  view.addEventListener("click", (/** @type {Event} */ event) => dragged && event.stopPropagation(), { capture: true });
+  view.addEventListener("click", swallow, { capture: true });
   find(".viewer").addEventListener("keydown", keyed);
   on("#nearer", "click", () => zoomBy(STEP));
   on("#farther", "click", () => zoomBy(1 / STEP));
@@ -235,6 +235,14 @@ function split(share) {
   const slider = find("#split");
   slider.value = String(Math.round(100 * share));
   slider.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+/**
+ * The click that ends a drag means nothing; one by a key, which has no detail, does.
+ * @param {MouseEvent} event
+ */
+function swallow(event) {
+  if (dragged && event.detail) event.stopPropagation();
 }
 
 /** @param {PointerEvent} event */
