@@ -3,13 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 from skimage import data
 
-from support.bad_films import luma_of
+from support.bad_films import grey_film, luma_of
 from vintage_colorizer import color
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.film.planes import Coding
@@ -104,12 +103,7 @@ def test_luma_is_scaled_from_black(coding: Coding) -> None:
 def test_a_film_is_repaired_the_same_in_whole_and_in_part(color: Any, tmp_path: Path) -> None:
     clean = pan(24)
     found, _ = dusty([(frame * (0.85 + 0.15 * (n % 2))).astype(np.uint8) for n, frame in enumerate(clean)])
-    with av.open(str(tmp_path / "in.mkv"), "w") as out:
-        stream: Any = out.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 240, 180, "gray"
-        for frame in found:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
-        out.mux(stream.encode(None))
+    grey_film(tmp_path / "in.mkv", found)
     target, result = color(tmp_path / "in.mkv", repair="all")
     assert any("repaired: dust, scratches, flicker" in note for note in result.notes)
     whole = luma_of(target)

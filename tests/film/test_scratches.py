@@ -3,13 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 from skimage import data
 
-from support.bad_films import luma_of
+from support.bad_films import grey_film, luma_of
 from vintage_colorizer import color
 from vintage_colorizer.film.planes import Coding
 from vintage_colorizer.film.scratches import Line, LineMeter, lines_in, without_lines
@@ -104,15 +103,10 @@ def test_lines_at_the_border_and_deep_planes_are_filled() -> None:
 @pytest.mark.long
 def test_a_film_is_repaired_the_same_in_whole_and_in_part(color: Any, tmp_path: Path) -> None:
     worn = scratched(pan("astronaut", 24))
-    with av.open(str(tmp_path / "in.mkv"), "w") as out:
-        stream: Any = out.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 360, 270, "gray"
-        for frame in worn:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
-        out.mux(stream.encode(None))
-    target, result = color(tmp_path / "in.mkv", repair="scratches")
+    source = grey_film(tmp_path / "in.mkv", worn)
+    target, result = color(source, repair="scratches")
     assert any("repaired: scratches" in note for note in result.notes)
     whole = luma_of(target)
     assert any(not np.array_equal(one, other) for one, other in zip(worn, whole, strict=True))
-    part, _ = color(tmp_path / "in.mkv", "part.mkv", repair="scratches", start=1)
+    part, _ = color(source, "part.mkv", repair="scratches", start=1)
     assert all(np.array_equal(one, other) for one, other in zip(whole[10:], luma_of(part), strict=True))

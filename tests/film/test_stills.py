@@ -3,14 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
-from support.bad_films import frames_of, luma_of, plane_of
+from support.bad_films import frames_of, grey_film, luma_of, plane_of
 from vintage_colorizer import color
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import InputError, OptionError
@@ -33,15 +32,8 @@ def pans(scenes: list[str], frames: int) -> list[np.ndarray]:
     return made
 
 
-def grey_film(path: Path, frames: list[np.ndarray]) -> Path:
-    with av.open(str(path), "w") as out:
-        stream: Any = out.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "gray"
-        for pixels in frames:
-            plane = np.rint(color.luma(pixels) * 255).astype(np.uint8)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(plane, format="gray")))
-        out.mux(stream.encode(None))
-    return path
+def pans_film(path: Path, frames: list[np.ndarray]) -> Path:
+    return grey_film(path, [np.rint(color.luma(pixels) * 255).astype(np.uint8) for pixels in frames])
 
 
 def errors(colorizer: Colorizer, source: Path, truth: list[np.ndarray], **settings: Any) -> list[float]:
@@ -60,7 +52,7 @@ def save(pixels: np.ndarray, path: Path) -> str:
 
 def test_a_still_guides_its_shot_and_no_other(colorizer: Colorizer, tmp_path: Path) -> None:
     truth = pans(["astronaut", "coffee"], 12)
-    source = grey_film(tmp_path / "in.mkv", truth)
+    source = pans_film(tmp_path / "in.mkv", truth)
     still = save(truth[6], tmp_path / "still.png")
     plain = errors(colorizer, source, truth)
     guided = errors(colorizer, source, truth, keyframes=(f"0.6={still}",))
@@ -70,7 +62,7 @@ def test_a_still_guides_its_shot_and_no_other(colorizer: Colorizer, tmp_path: Pa
 
 def test_a_scene_that_returns_is_guided_on_request(colorizer: Colorizer, tmp_path: Path) -> None:
     truth = pans(["astronaut", "coffee", "astronaut"], 8)
-    source = grey_film(tmp_path / "in.mkv", truth)
+    source = pans_film(tmp_path / "in.mkv", truth)
     settings = {"keyframes": (f"0.3={save(truth[3], tmp_path / 'still.png')}",)}
     plain = errors(colorizer, source, truth)
     once = errors(colorizer, source, truth, **settings)
@@ -81,7 +73,7 @@ def test_a_scene_that_returns_is_guided_on_request(colorizer: Colorizer, tmp_pat
 
 def test_a_hint_holds_for_its_shot(colorizer: Colorizer, tmp_path: Path) -> None:
     truth = pans(["astronaut", "coffee"], 6)
-    source = grey_film(tmp_path / "in.mkv", truth)
+    source = pans_film(tmp_path / "in.mkv", truth)
     frames = list(colorizer.frames(source, threads=1, hints=["0.3,0.85@0.3=#2040d0"]))
     plain = list(colorizer.frames(source, threads=1))
     for index in range(6):  # the suit, which moves by 3 pixels a frame
@@ -96,7 +88,7 @@ def test_a_hint_holds_for_its_shot(colorizer: Colorizer, tmp_path: Path) -> None
 
 def test_guided_segments_are_pure_functions_of_the_plan(color: Any, colorizer: Colorizer, tmp_path: Path) -> None:
     truth = pans(["astronaut"], 12)
-    source = grey_film(tmp_path / "in.mkv", truth)
+    source = pans_film(tmp_path / "in.mkv", truth)
     keyframes = (f"0.2={save(truth[2], tmp_path / 'still.png')}",)
     plan = make_plan(source, colorizer.networks, FilmOptions.of(keyframes=keyframes, threads=1), "ffv1")
     assert len(plan.stills) == 1 and of_json(Plan, to_json(plan)) == plan
@@ -108,7 +100,7 @@ def test_guided_segments_are_pure_functions_of_the_plan(color: Any, colorizer: C
 
 
 def test_a_fingerprint_knows_the_stills(tmp_path: Path) -> None:
-    source = grey_film(tmp_path / "in.mkv", pans(["coffee"], 2))
+    source = pans_film(tmp_path / "in.mkv", pans(["coffee"], 2))
     still = Path(save(pans(["coffee"], 1)[0], tmp_path / "still.png"))
     options = FilmOptions.of(keyframes=[f"0={still}"])
     before = film_fingerprint(source, options, "n", ".mkv")
@@ -125,7 +117,7 @@ def test_keyframes_that_are_none_are_refused(text: str) -> None:
 
 def test_bad_stills_are_said(color: Any, tmp_path: Path) -> None:
     truth = pans(["coffee"], 3)
-    source = grey_film(tmp_path / "in.mkv", truth)
+    source = pans_film(tmp_path / "in.mkv", truth)
     grey = save(np.full((*SIZE, 3), 99, np.uint8), tmp_path / "grey.png")
     tall = save(truth[0][:, :100], tmp_path / "tall.png")
     good = save(truth[0], tmp_path / "good.png")
@@ -157,7 +149,7 @@ def test_hints_have_times_in_films_and_none_in_photos() -> None:
 def test_a_scene_that_returns_gets_its_colors_again(colorizer: Colorizer, tmp_path: Path) -> None:
     one, other = pans(["astronaut"], 8), pans(["coffee"], 8)
     darker = [(pixels * 0.85).astype(np.uint8) for pixels in one]
-    source = grey_film(tmp_path / "in.mkv", [*one, *other, *darker])
+    source = pans_film(tmp_path / "in.mkv", [*one, *other, *darker])
 
     def drift(separate: bool) -> float:
         frames = list(colorizer.frames(source, threads=1, separate_scenes=separate))
@@ -170,7 +162,7 @@ def test_a_scene_that_returns_gets_its_colors_again(colorizer: Colorizer, tmp_pa
 
 
 def test_scenes_that_do_not_return_are_left(colorizer: Colorizer, tmp_path: Path) -> None:
-    source = grey_film(tmp_path / "in.mkv", pans(["astronaut", "coffee", "chelsea", "rocket"], 6))
+    source = pans_film(tmp_path / "in.mkv", pans(["astronaut", "coffee", "chelsea", "rocket"], 6))
     apart, together = (
         [frame.chroma for frame in colorizer.frames(source, threads=1, separate_scenes=separate)]
         for separate in (True, False)
