@@ -220,23 +220,22 @@ def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
 
 
 def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None) -> Iterator[Moment[_Seen]]:
-    """Ask the network, several frames at a time; one equal to the last one asked about takes over its chroma."""
+    """Ask the network, several frames at a time; one equal to the last one asked about takes over its answer."""
     shots = set(plan.shots)
-    last, chroma = np.zeros((0, 0), np.float32), np.zeros((1, 1, 2), np.float32)
+    last, proposed = np.zeros((0, 0), np.float32), np.zeros((1, 1, 2), np.float32)
     for batch in _batches(frames):
         lumas = [last, *(seen.small for seen in batch if seen.asked)]
         fresh = [after for before, after in itertools.pairwise(lumas) if not np.array_equal(before, after)]
         answers = iter(propose_batch(engine, np.stack(fresh), plan.vividness) if fresh else ())
         for seen in batch:
-            if seen.asked and not np.array_equal(seen.small, last):
-                proposed: Floats = next(answers)
-                last = seen.small
-                if guidance is not None:
-                    proposed = guidance.followed(seen.index, seen.small, proposed)
-                chroma = _adjusted(proposed, seen.small, plan)
-            starts_shot = seen.opens and seen.index in shots
-            own = chroma if seen.asked else np.zeros((*(side // engine.info.stride for side in seen.small.shape), 2))
-            yield Moment(seen, seen.small, own.astype(np.float32), starts_shot, proposed=seen.asked)
+            own: Floats = np.zeros((*(side // engine.info.stride for side in seen.small.shape), 2), np.float32)
+            if seen.asked:
+                if not np.array_equal(seen.small, last):
+                    last, proposed = seen.small, next(answers)
+                # How stills are followed depends on the time too, so each frame follows them by itself.
+                own = proposed if guidance is None else guidance.followed(seen.index, seen.small, proposed)
+                own = _adjusted(own, seen.small, plan)
+            yield Moment(seen, seen.small, own, seen.opens and seen.index in shots, proposed=seen.asked)
 
 
 def _batches(frames: Iterator[_Seen]) -> Iterator[list[_Seen]]:

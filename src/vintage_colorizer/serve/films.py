@@ -67,7 +67,6 @@ class Films:
         self._looking = ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="glimpse")
         self._reels = {reel.record.id: reel for reel in load_reels(self._folder)}
         self._lock = threading.Lock()
-        self._closing = False
         waiting = [job for reel in self._reels.values() for job in reel.jobs.values() if job.is_on_its_way]
         for job in sorted(waiting, key=lambda one: one.record.added):
             self._coloring.submit(self._color, job)
