@@ -363,7 +363,7 @@ def test_every_answer_carries_the_policy(server: Running) -> None:
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-    assert re.search(r"HttpOnly; SameSite=Strict$", server.ask("/").headers["set-cookie"])
+    assert re.search(r"HttpOnly; SameSite=Strict; Max-Age=\d+$", server.ask("/").headers["set-cookie"])
 
 
 def test_ranges_are_no_way_to_make_work(server: Running) -> None:
