@@ -1,6 +1,6 @@
 """The main path: a photo is read, its small luma goes to a network, and the chroma that comes back is merged.
 
-photo -> (repair) -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with full-size luma -> file
+photo -> (turn, repair) -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with its luma -> file
 """
 
 from __future__ import annotations
@@ -146,14 +146,17 @@ class Colorizer:
         settings = settings_of(options, options.look or PHOTO_LOOK, self.engine(options).info)
         key = (name, identity, self.engine(options).info.sha256, settings, options.render_factor)
         with self._lock:
-            if key not in self._guides:
-                photo = read_photo(source, max_megapixels=options.max_megapixels)
-                guide = self.networks.guide(photo.pixels, options, settings, name)
-                self._guides[key] = dataclasses.replace(guide, identity=identity)
-                while len(self._guides) > MOST_GUIDES:
-                    self._guides.popitem(last=False)
+            guide = self._guides.get(key)
+        if guide is None:  # made outside of the lock, so that nobody with another reference waits
+            photo = read_photo(source, max_megapixels=options.max_megapixels)
+            guide = self.networks.guide(photo.pixels, options, settings, name)
+            guide = dataclasses.replace(guide, identity=identity)
+        with self._lock:
+            self._guides[key] = guide
             self._guides.move_to_end(key)
-            return self._guides[key]
+            while len(self._guides) > MOST_GUIDES:
+                self._guides.popitem(last=False)
+        return guide
 
     def _guided(self, photo: Photo, chroma: Floats, guide: Guide, options: PhotoOptions) -> tuple[Floats, str]:
         """Chroma that follows the reference, and a note on how much of the picture does."""

@@ -67,11 +67,9 @@ def color_films(paths: list[Path], out: Path | None, options: FilmOptions, job: 
 
 def write_still(paths: list[Path], out: Path | None, time: str, options: FilmOptions, console: Console) -> None:
     """Write a frame of a film in color, as a PNG to be corrected and given back as a keyframe."""
-    if len(paths) != 1 or paths[0].is_dir():
-        raise OptionError("--still is of one film; name a single film.")
+    source = _only_film(paths, "--still")
     options = options.replace(start=time)
     start = options.start or 0.0
-    source = paths[0]
     stem = plain_stem(source) if is_numbered(source) else source.stem
     target = out or source.with_name(f"{stem}-{start:g}s.png")
     if target.suffix.lower() != ".png":
@@ -87,15 +85,20 @@ def write_still(paths: list[Path], out: Path | None, time: str, options: FilmOpt
 def write_shot_list(paths: list[Path], options: FilmOptions, console: Console) -> None:
     """Write the shots of a film, to be edited and given back, with a page of thumbnails."""
     assert options.shots is not None
-    if len(paths) != 1 or paths[0].is_dir():
-        raise OptionError("--shots is of one film; name a single film.")
-    target, source = Path(options.shots), paths[0]
+    target, source = Path(options.shots), _only_film(paths, "--shots")
     if target.suffix.lower() != ".json":
         raise OptionError(f"A list of shots is a JSON file; call it something like {target.stem}.json.")
     with film_progress(console, source.name) as show:
         count = write_shots(source, target, Networks(), options.replace(shots=None), show)
     sheet = target.with_suffix(".html")
     console.say(f"Wrote {count} shots to {target}, and thumbnails to {sheet}. Edit the list, then run this again.")
+
+
+def _only_film(paths: list[Path], option: str) -> Path:
+    """The film that was named; OptionError if it is not one alone."""
+    if len(paths) != 1 or paths[0].is_dir():
+        raise OptionError(f"{option} is of one film; name a single film.")
+    return paths[0]
 
 
 def _one_by_one(

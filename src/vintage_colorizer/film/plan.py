@@ -235,12 +235,8 @@ def make_plan(
     factor = options.render_factor or settings.render_factor
     if factor == "auto":
         factor = _choose_render_factor(found, engine, settings, threads)
-    listed = _listed(found, options)
-    if options.shots is not None:
-        base = Fraction(*found.source.time_base)
-        found = replace(found, shots=first_frames(listed, found.starts, base))
+    found, listed = _listed(found, options)
     styles = tuple(styles_of(listed, options, engine.info))
-    calm = min((style.stability for style in styles if not style.leave), default=0.0)
     stills, guided = stills_of(found, networks, options, settings, factor, threads, listed)
     found, first = _beginning(found, options.start)
     encoding = Encoding.of(found.source, found.interlacing, codec, options, threads)
@@ -269,23 +265,25 @@ def make_plan(
         stills=stills,
         gains=tuple(even_gains(found.levels, found.shots)) if "flicker" in options.repair else (),
         scratches=found.scratches,
-        carries=calm >= CARRYING and found.interlacing.mode != "keep",
+        carries=found.interlacing.mode != "keep" and all(one.leave or one.stability >= CARRYING for one in styles),
         styles=styles if len(set(styles)) > 1 or any(style.leave for style in styles) else (),
     )
 
 
-def _listed(found: Scan, options: FilmOptions) -> tuple[ListedShot, ...]:
-    """The shots of a film: those of the list of the options, or those that were found.
+def _listed(found: Scan, options: FilmOptions) -> tuple[Scan, tuple[ListedShot, ...]]:
+    """The scan with the shots of the options' list, or those that were found, and what is wanted of each.
 
-    Of the latter, those in color are left as they are if others are grey.
+    Of those that were found, those in color are left as they are if others are grey.
     """
-    if options.shots is not None:
-        return read_shots(Path(options.shots))
-    mixed = any(found.colored) and not all(found.colored) and not options.recolor
     base = Fraction(*found.source.time_base)
+    if options.shots is not None:
+        listed = read_shots(Path(options.shots))
+        return replace(found, shots=first_frames(listed, found.starts, base)), listed
+    mixed = any(found.colored) and not all(found.colored) and not options.recolor
     times = (float(found.starts[first] * base) for first in found.shots)
     leaves = (mixed and colored for colored in found.colored)
-    return tuple(ListedShot(start=max(0.0, time), leave=leave) for time, leave in zip(times, leaves, strict=True))
+    shots = (ListedShot(start=max(0.0, time), leave=leave) for time, leave in zip(times, leaves, strict=True))
+    return found, tuple(shots)
 
 
 def _left(shots: Sequence[ListedShot]) -> list[str]:

@@ -134,18 +134,29 @@ PICTURE: dict[str, Any] = {"description": "A frame in color, as it is shown.", "
 Seconds = Annotated[float, Query(ge=0, le=1e6, description="Seconds from the beginning of the film.")]
 
 
+ONCE = [Depends(require_each_once)]
+
+
 def routes(service: Service, films: Films) -> APIRouter:
     """The endpoints for films."""
     router = APIRouter(prefix="/api", responses=failures(*EVERYWHERE))
-    once = [Depends(require_each_once)]
+    _add_sending(router, service, films)
+    _add_desk(router, service, films)
+    _add_jobs(router, films)
+    return router
 
-    def options_of(query: JobQuery, **more: Any) -> FilmOptions:
-        return FilmOptions.of(device=service.options.device, **query.part(FilmSettings), **more)
 
-    @router.post("/film", status_code=202, responses=failures(*BODY, 507), dependencies=once, openapi_extra=FILM_BODY)
+def _options_of(service: Service, query: JobQuery, **more: Any) -> FilmOptions:
+    return FilmOptions.of(device=service.options.device, **query.part(FilmSettings), **more)
+
+
+def _add_sending(router: APIRouter, service: Service, films: Films) -> None:
+    """How films come, and go."""
+
+    @router.post("/film", status_code=202, responses=failures(*BODY, 507), dependencies=ONCE, openapi_extra=FILM_BODY)
     async def film(request: Request, query: Annotated[FilmQuery, Query()]) -> SeenJob:
         """Color a film: send the file as the body; the answer is a job to ask about."""
-        options = options_of(query)
+        options = _options_of(service, query)
         declared = request.headers.get("content-length")
         reel = films.begin(request, query.name, None if declared is None else int(declared), passing=True)
         try:
@@ -155,7 +166,7 @@ def routes(service: Service, films: Films) -> APIRouter:
             films.remove(reel)
             raise
 
-    @router.post("/films", status_code=201, responses=failures(413, 422, 507), dependencies=once)
+    @router.post("/films", status_code=201, responses=failures(413, 422, 507), dependencies=ONCE)
     async def begin(
         request: Request,
         name: Annotated[str, Query(description="What the film is called; only shown.", examples=["reel.mp4"])],
@@ -174,7 +185,7 @@ def routes(service: Service, films: Films) -> APIRouter:
         """How much of a film is here."""
         return SeenReel.of(films.reel(request, id))
 
-    @router.patch("/films/{id}", responses=failures(*BODY, 404, 409, 507), dependencies=once, openapi_extra=FILM_BODY)
+    @router.patch("/films/{id}", responses=failures(*BODY, 404, 409, 507), dependencies=ONCE, openapi_extra=FILM_BODY)
     async def send(
         request: Request,
         id: str,
@@ -190,11 +201,15 @@ def routes(service: Service, films: Films) -> APIRouter:
         """Remove a film with all its jobs and results."""
         films.remove(films.reel(request, id))
 
+
+def _add_desk(router: APIRouter, service: Service, films: Films) -> None:
+    """What is done with a film that is here."""
+
     @router.get(
         "/films/{id}/still",
         response_class=Response,
         responses={200: STILL, **failures(400, 404, 409, 422)},
-        dependencies=once,
+        dependencies=ONCE,
     )
     async def still(request: Request, id: str, at: Seconds = 0.0) -> Response:
         """A frame of a film, grey: a photo to try settings on."""
@@ -203,7 +218,7 @@ def routes(service: Service, films: Films) -> APIRouter:
         return Response(seen.picture, media_type="image/png", headers=headers)
 
     @router.put(
-        "/films/{id}/keyframes", responses=failures(*BODY, 404, 409), dependencies=once, openapi_extra=PHOTO_BODY
+        "/films/{id}/keyframes", responses=failures(*BODY, 404, 409), dependencies=ONCE, openapi_extra=PHOTO_BODY
     )
     async def keep_keyframe(request: Request, id: str, at: Seconds) -> SeenReel:
         """Give a still of a film in its right colors; jobs begun later follow it in its shot."""
@@ -217,11 +232,15 @@ def routes(service: Service, films: Films) -> APIRouter:
         for path in films.reel(request, id).keyframes.values():
             path.unlink(missing_ok=True)
 
-    @router.post("/films/{id}/jobs", status_code=202, responses=failures(404, 409, 422), dependencies=once)
+    @router.post("/films/{id}/jobs", status_code=202, responses=failures(404, 409, 422), dependencies=ONCE)
     async def start(request: Request, id: str, query: Annotated[StilledQuery, Query()]) -> SeenJob:
         """Color a film, or a part of it."""
-        options = options_of(query, recurring=query.recurring)
+        options = _options_of(service, query, recurring=query.recurring)
         return SeenJob.of(films.start(films.reel(request, id), query.container, options))
+
+
+def _add_jobs(router: APIRouter, films: Films) -> None:
+    """What becomes of jobs."""
 
     @router.get("/jobs")
     async def all_jobs(request: Request) -> list[SeenJob]:
@@ -253,5 +272,3 @@ def routes(service: Service, films: Films) -> APIRouter:
     async def remove(request: Request, id: str) -> None:
         """Stop a job, or remove one that is done, with all its files."""
         films.remove_job(films.job(request, id))
-
-    return router

@@ -1,11 +1,12 @@
 // @ts-check
 // The controls beside the photo: what the server offers, and what is chosen for the photo shown.
 
-import { capitalized, find, on, steady } from "./dom.js";
+import { capitalized, find, on, showSlider, steady } from "./dom.js";
+import { rangeOf } from "./fields.js";
 import { drawLooks } from "./looks.js";
 import { local } from "./words.js";
 
-/** @import { Choices, Field, LookRow, Settings } from "./api.js" */
+/** @import { Choices, LookRow, Settings } from "./api.js" */
 /** @import { Chosen, Item } from "./item.js" */
 
 const SLIDERS = ["vividness", "saturation", "warmth", "render_factor"];
@@ -48,15 +49,6 @@ export function fill(known, settings) {
     reference: null,
     still: null,
   };
-}
-
-/**
- * The ends of a slider.
- * @param {Field} field
- */
-function rangeOf(field) {
-  const number = (field.anyOf ?? [field]).find((one) => one.maximum !== undefined);
-  return { min: number?.minimum, max: number?.maximum };
 }
 
 /**
@@ -146,13 +138,8 @@ function showFactor(value) {
 }
 
 /**
- * Show what a slider stands at, to eyes and ears.
  * @param {string} name
  * @param {number} value
  * @param {string} text
  */
-function showValue(name, value, text) {
-  find(`#${name}`).value = value;
-  find(`#${name}`).setAttribute("aria-valuetext", text);
-  find(`output[for=${name}]`).textContent = text;
-}
+const showValue = (name, value, text) => showSlider(find(`#${name}`), find(`output[for=${name}]`), value, text);

@@ -3,8 +3,8 @@
 
 import { ask, query, send } from "./api.js";
 import { draw, pixelsOf } from "./canvas.js";
-import { capitalized, clock, steady } from "./dom.js";
-import { chosenIn, controlFor } from "./fields.js";
+import { capitalized, clock, showSlider, steady } from "./dom.js";
+import { chosenIn, controlFor, rangeOf } from "./fields.js";
 import { Preview } from "./merge.js";
 import { complain, isAbort } from "./messages.js";
 import { local, t } from "./words.js";
@@ -52,8 +52,7 @@ export class Desk {
     for (const one of new Set(this.rows.map((row) => row.look))) this.control("look").append(new Option(local(`look.${one}`, capitalized(one)), one));
     this.control("look").value = look;
     for (const name of SHARES) {
-      const range = (this.fields[name].anyOf ?? [this.fields[name]]).find(({ maximum }) => maximum !== undefined);
-      Object.assign(this.control(name), { min: range?.minimum, max: range?.maximum });
+      Object.assign(this.control(name), rangeOf(this.fields[name]));
       this.show(name, this.fields[name].default ?? this.row.vividness ?? 0);
     }
     for (const one of CONTAINERS) this.control("container").append(new Option(one));
@@ -102,9 +101,7 @@ export class Desk {
    */
   write(name, value, text) {
     const control = this.control(name);
-    control.value = value;
-    control.setAttribute("aria-valuetext", text);
-    control.parentElement.querySelector("output").textContent = text;
+    showSlider(control, control.parentElement.querySelector("output"), value, text);
   }
 
   get at() {

@@ -58,6 +58,19 @@ export function clock(seconds) {
 export const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
 
 /**
+ * Show what a slider stands at, to eyes and ears.
+ * @param {any} slider
+ * @param {Element | null} output
+ * @param {number | string} value
+ * @param {string} text
+ */
+export function showSlider(slider, output, value, text) {
+  slider.value = value;
+  slider.setAttribute("aria-valuetext", text);
+  if (output) output.textContent = text;
+}
+
+/**
  * Keep a touch that scrolls the page from changing the slider it began on.
  * @param {HTMLInputElement} slider
  */

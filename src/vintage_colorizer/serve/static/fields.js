@@ -22,6 +22,15 @@ export function controlFor(name, field) {
 }
 
 /**
+ * The ends of a slider for an option.
+ * @param {Field} field
+ */
+export function rangeOf(field) {
+  const range = (field.anyOf ?? [field]).find((one) => one.maximum !== undefined);
+  return { min: range?.minimum, max: range?.maximum };
+}
+
+/**
  * What is chosen in a form; what is left at its default is not in it.
  * @param {HTMLFormElement} form
  * @param {string[]} names

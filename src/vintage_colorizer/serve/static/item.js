@@ -141,7 +141,7 @@ const said = (hints) => hints.filter(({ color }) => color).map(asText);
  * Hints on a photo that is turned clockwise by 90 degrees.
  * @param {Said[]} hints
  */
-export const turned = (hints) => hints.map((hint) => ({ ...hint, x: 1 - hint.y, y: hint.x }));
+export const quarterTurned = (hints) => hints.map((hint) => ({ ...hint, x: 1 - hint.y, y: hint.x }));
 
 /** @param {Said} hint */
 function asText({ x, y, color, radius, by }) {

@@ -8,7 +8,7 @@ import { fill, listen, showLooksOf, showSettings } from "./controls.js";
 import { button, find, on, steady } from "./dom.js";
 import * as hints from "./hints.js";
 import * as history from "./history.js";
-import { Item, turned } from "./item.js";
+import { Item, quarterTurned } from "./item.js";
 import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
@@ -230,7 +230,7 @@ function showEntry(item) {
 function turn(quarters) {
   const { rotate, hints: known } = current.settings;
   let moved = known;
-  for (let i = 0; i < quarters; i++) moved = turned(moved);
+  for (let i = 0; i < quarters; i++) moved = quarterTurned(moved);
   change({ rotate: (rotate + 90 * quarters) % 360, hints: moved });
 }
 
