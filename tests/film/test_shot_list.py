@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from support.bad_films import frames_of, luma_of, plane_of
@@ -35,11 +39,13 @@ def scene(name: str) -> np.ndarray:
     return np.asarray(cv2.resize(np.asarray(getattr(data, name)()), (160, 128), interpolation=cv2.INTER_AREA))
 
 
-def film(path: Path, shots: list[tuple[str, bool]], pixel_format: str = "yuv420p") -> Path:
+def film(path: Path, shots: list[tuple[str, bool]], pixel_format: str = "yuv420p", *, turned: bool = False) -> Path:
     """Pans over photos, each in color or grey, 10 frames a second."""
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("ffv1", rate=10)
         stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], pixel_format
+        if turned:
+            stream.set_display_matrix((0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30))
         for name, is_grey in shots:
             photo = scene(name)
             photo = color.merge(photo, np.zeros((1, 1, 2), np.float32)) if is_grey else photo
@@ -137,6 +143,15 @@ def test_a_list_given_back_as_it_is_changes_nothing(color: Any, mixed: Path, lis
     alone, _ = color(mixed, "alone.mkv")
     again, _ = color(mixed, "again.mkv", shots=str(listed))
     assert all(np.array_equal(*pair) for pair in zip(chroma_of(alone), chroma_of(again), strict=True))
+
+
+def test_thumbnails_stand_upright(colorizer: Colorizer, tmp_path: Path) -> None:
+    source = film(tmp_path / "in.mkv", [("coffee", True), ("chelsea", False)], turned=True)
+    options = FilmOptions.of(threads=1)
+    assert write_shots(source, tmp_path / "reel.json", colorizer.networks, options, lambda progress: None) == 2
+    pictures = re.findall(r"base64,([^\"]+)", (tmp_path / "reel.html").read_text())
+    sizes = [Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures]
+    assert len(sizes) == 2 and all(height > width for width, height in sizes)
 
 
 def test_an_edited_list_steers(color: Any, mixed: Path, listed: Path) -> None:

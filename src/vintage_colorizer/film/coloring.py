@@ -23,7 +23,7 @@ from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.repairing import evened, without_dust
 from vintage_colorizer.film.scratches import without_lines
-from vintage_colorizer.film.source import Source
+from vintage_colorizer.film.source import Source, rgb_of
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.film.stills import Guidance
 from vintage_colorizer.networks.engines import Engine
@@ -56,16 +56,12 @@ class FilmFrame:
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """As RGB, uint8, H x W x 3, as stored (not turned upright)."""
-        return np.asarray(self.picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return rgb_of(self.picture)
 
     @property
     def shown(self) -> NDArray[np.uint8]:
         """As RGB, uint8, H x W x 3, as it is shown: upright, with square pixels."""
-        upright = self.source.orientation.upright(self.rgb)
-        height, width = self.source.display_size
-        if upright.shape[:2] == (height, width):
-            return upright
-        return np.asarray(cv2.resize(upright, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        return self.source.shown(self.rgb)
 
 
 def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Iterator[FilmFrame]:

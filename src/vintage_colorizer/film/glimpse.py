@@ -8,10 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -22,7 +20,17 @@ from pydantic import Base64Bytes
 from vintage_colorizer.color import Pixels
 from vintage_colorizer.errors import UnreadableError
 from vintage_colorizer.film.reader import prime
-from vintage_colorizer.film.source import Losses, Source, decode, describe, film_stream, luma_plane, open_film, time_of
+from vintage_colorizer.film.source import (
+    Losses,
+    Source,
+    decode,
+    describe,
+    film_stream,
+    luma_plane,
+    open_film,
+    rgb_of,
+    time_of,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def glimpse(path: Path, seconds: float, *, colored: bool = False) -> Glimpse:
         source = describe(path, container, stream, found, tone_map=True)
         file = io.BytesIO()
         if colored:
-            Image.fromarray(_fitted(found.to_ndarray(format="rgb24"), source)).save(file, "JPEG", quality=90)
+            Image.fromarray(source.shown(rgb_of(found))).save(file, "JPEG", quality=90)
         else:
             Image.fromarray(_shown(found, source)).save(file, "PNG")
         time = 0.0 if moment is None else float((moment - begin) * base)
@@ -82,16 +90,7 @@ def _length(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _shown(frame: VideoFrame, source: Source) -> Pixels:
-    """The luma of a frame in 8 bits, 0 to 255, upright and with square pixels."""
+    """The luma of a frame in 8 bits, 0 to 255, as it is shown."""
     black, white = source.coding.luma_range
     light = (luma_plane(frame, source).astype(np.float32) - black) * (255 / (white - black))
-    return _fitted(np.clip(np.rint(light), 0, 255).astype(np.uint8), source)
-
-
-def _fitted(picture: Any, source: Source) -> Pixels:
-    """Stored pixels upright, and square."""
-    upright = source.orientation.upright(picture)
-    height, width = source.display_size
-    if upright.shape[:2] == (height, width):
-        return np.asarray(upright)
-    return np.asarray(cv2.resize(upright, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return source.shown(np.clip(np.rint(light), 0, 255).astype(np.uint8))

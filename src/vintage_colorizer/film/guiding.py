@@ -45,7 +45,7 @@ def stills_of(
     stills = [_of_keyframe(Keyframe.parse(one), frames) for one in options.keyframes]
     hints = sorted(as_hints(options.hints), key=lambda hint: frames.at(hint.time or 0.0))
     for frame, group in groupby(hints, key=lambda hint: frames.at(hint.time or 0.0)):
-        pixels = _colored(frames.luma(frame), engine, settings.vividness, list(group))
+        pixels = colored_frame(frames.luma(frame), engine, settings.vividness, list(group))
         stills.append(Still.of(pixels, frame, (frames.shot(frame),), frames.size))
     notes = []
     describer = networks.describer(options)
@@ -61,7 +61,7 @@ def stills_of(
         else:
             returning = list(grouped_scenes(frames, [one.group for one in listed], guided))
         for scene in returning:
-            pixels = _colored(frames.luma(scene.frame), engine, settings.vividness)
+            pixels = colored_frame(frames.luma(scene.frame), engine, settings.vividness)
             stills.append(Still.of(pixels, scene.frame, scene.others, frames.size, known=False))
         if returning:
             shots = sum(1 + len(scene.others) for scene in returning)
@@ -69,7 +69,7 @@ def stills_of(
     return tuple(stills), notes
 
 
-def _colored(luma: Floats, engine: Engine, vividness: float | None, hints: Sequence[Hint] = ()) -> Pixels:
+def colored_frame(luma: Floats, engine: Engine, vividness: float | None, hints: Sequence[Hint] = ()) -> Pixels:
     """A frame as the network colors it, with the colors of hints."""
     chroma = propose_batch(engine, luma[None], vividness)[0]
     small = np.asarray(cv2.resize(luma, chroma.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)

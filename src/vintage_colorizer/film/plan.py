@@ -136,7 +136,7 @@ class Plan:
     @property
     def shown_shots(self) -> int:
         """How many shots the result has a part of."""
-        return len(self.shots) - bisect_right(self.shots, self.first) + 1
+        return len(self.shots) - self.shot_of(self.first)
 
     @property
     def end(self) -> float | None:
@@ -162,11 +162,19 @@ class Plan:
 
     def asks_about(self, frame: int) -> bool:
         """Whether the network is asked about a frame; else its color is carried to it from its neighbors."""
-        return not self.carries or (frame - self.shots[bisect_right(self.shots, frame) - 1]) % 2 == 0
+        return not self.carries or (frame - self.shots[self.shot_of(frame)]) % 2 == 0
+
+    def shot_of(self, frame: int) -> int:
+        """The place, in the list of shots, of the one that a frame is in."""
+        return bisect_right(self.shots, frame) - 1
+
+    def leaves(self, shot: int) -> bool:
+        """Whether a shot keeps the color that it has in the source."""
+        return bool(self.styles) and self.styles[shot].leave
 
     def reach(self, segment: Segment) -> tuple[int, int]:
         """The range of frames whose colors the segment's depend on: some to either side, in the same shots."""
-        first_shot = self.shots[bisect_right(self.shots, segment.start) - 1]
+        first_shot = self.shots[self.shot_of(segment.start)]
         after_last = bisect_left(self.shots, segment.stop)
         end = self.shots[after_last] if after_last < len(self.shots) else len(self.starts)
         reach = reach_of(self.stability)

@@ -7,21 +7,21 @@ import html
 import io
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from vintage_colorizer import color
-from vintage_colorizer.color import Pixels
 from vintage_colorizer.files import atomically
+from vintage_colorizer.film.guiding import colored_frame
 from vintage_colorizer.film.plan import Plan, make_plan, with_look
 from vintage_colorizer.film.planes import shrink_luma
 from vintage_colorizer.film.progress import Report
 from vintage_colorizer.film.reader import FrameReader
+from vintage_colorizer.film.source import rgb_of
 from vintage_colorizer.networks.engines import Engine
-from vintage_colorizer.networks.inference import Networks, propose_batch
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 
 PAGE = """<!doctype html>
@@ -80,7 +80,7 @@ def _groups(plan: Plan) -> list[int]:
     leaders = list(range(len(plan.shots)))
     for still in plan.stills:
         if not still.known:
-            leader = next(shot for shot in reversed(range(len(plan.shots))) if plan.shots[shot] <= still.frame)
+            leader = plan.shot_of(still.frame)
             for shot in still.shots:
                 leaders[shot] = leader
     numbers = {leader: number for number, leader in enumerate(dict.fromkeys(leaders), start=1)}
@@ -89,14 +89,13 @@ def _groups(plan: Plan) -> list[int]:
 
 def _entry(plan: Plan, shot: int, group: int) -> dict[str, Any]:
     seconds = float(plan.starts[plan.shots[shot]] * plan.times.base)
-    leave = bool(plan.styles) and plan.styles[shot].leave
     return {
         "from": _clock(seconds),
         "group": group,
         "look": None,
         "vividness": None,
         "saturation": None,
-        "leave": leave,
+        "leave": plan.leaves(shot),
     }
 
 
@@ -111,19 +110,14 @@ def _thumbnails(plan: Plan, engine: Engine) -> Iterator[bytes]:
     source = plan.source
     reader = FrameReader(plan, plan.encoding.threads)
     height, width = engine.info.working_size(*source.display_size, plan.render_factor)
-    ends = [*plan.shots[1:], len(plan.starts)]
-    for shot, (start, end) in enumerate(zip(plan.shots, ends, strict=True)):
+    for shot, (start, end) in enumerate(pairwise([*plan.shots, len(plan.starts)])):
         middle = (start + end) // 2
         _, luma, frame = next(reader.frames(middle, middle + 1))
-        if plan.styles and plan.styles[shot].leave:
-            rgb = np.asarray(frame.reformat(width, height, "rgb24").to_ndarray(), np.uint8)
+        if plan.leaves(shot):
+            picture = Image.fromarray(source.shown(rgb_of(frame))).resize((width, height), Image.Resampling.BOX)
         else:
-            rgb = _colored(shrink_luma(luma, source.coding, source.orientation, height, width), plan, engine)
+            small = shrink_luma(luma, source.coding, source.orientation, height, width)
+            picture = Image.fromarray(colored_frame(small, engine, plan.vividness))
         file = io.BytesIO()
-        Image.fromarray(rgb).save(file, "JPEG", quality=85)
+        picture.save(file, "JPEG", quality=85)
         yield file.getvalue()
-
-
-def _colored(luma: color.Floats, plan: Plan, engine: Engine) -> Pixels:
-    chroma = propose_batch(engine, luma[None], plan.vividness)[0]
-    return color.merge(color.eight_bit(luma), chroma * np.float32(plan.saturation))

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from vintage_colorizer.errors import InputError, UnreadableError, UnsupportedError
 from vintage_colorizer.film.numbered import is_numbered, numbers_of
@@ -104,6 +106,14 @@ class Source:
         """Height and width as shown: upright, with square pixels."""
         height, width = self.height, max(1, round(self.width * self.aspect[0] / self.aspect[1]))
         return (width, height) if self.orientation.transpose else (height, width)
+
+    def shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Stored 8-bit pixels, H x W or H x W x 3, as they are shown: upright, with square pixels."""
+        upright = self.orientation.upright(picture)
+        height, width = self.display_size
+        if upright.shape[:2] == (height, width):
+            return upright
+        return np.asarray(cv2.resize(upright, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @dataclass
@@ -336,6 +346,11 @@ def _luma_of_rgb(frame: VideoFrame, coding: Coding) -> Plane:
     most, format = (255, "rgb24") if coding.depth == 8 else (65535, "rgb48le")
     light = frame.to_ndarray(format=format).astype(np.float32) @ (weights * np.float32((white - black) / most))
     return np.asarray(light + np.float32(black + 0.5)).astype(coding.dtype)
+
+
+def rgb_of(frame: VideoFrame) -> NDArray[np.uint8]:
+    """A frame as RGB, uint8, H x W x 3, as stored."""
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def time_of(frame: VideoFrame) -> int | None:
