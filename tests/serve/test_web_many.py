@@ -158,8 +158,8 @@ def test_only_a_few_previews_are_kept_and_the_others_come_back(page: Any, pictur
     )
     until(partial(page.execute_script, drawn))
     press(page, "#gallery li:nth-child(13) .thumb")
-    until(lambda: not page.find_elements("css selector", "#view.plain"))
-    assert one(page, "#status").text == "13 of 13: third.webp, 512 × 200 pixels"
+    until(lambda: one(page, "#status").text == "13 of 13: third.webp, 512 × 200 pixels")
+    settled(page)
     assert colorfulness(canvas(page)) > 5
     tab_to = page.find_element("css selector", "#gallery [aria-current=true]")
     tab_to.send_keys("\ue012")  # arrow left
