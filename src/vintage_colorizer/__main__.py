@@ -1,5 +1,5 @@
 """`python -m vintage_colorizer` is the command `vintage-colorizer`."""
 
-from vintage_colorizer.cli.app import main
+from vintage_colorizer.cli import main
 
 main()
