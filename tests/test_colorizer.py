@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.color import Floats, eight_bit
@@ -298,6 +298,41 @@ def test_a_photo_is_turned_before_it_is_colored(colorizer: Colorizer, grey: Grey
         assert [round(one) for one in image.info["dpi"]] == ([300, 200] if degrees % 180 == 0 else [200, 300])
     other = colorizer.photo(tmp_path / "lying.jpg", rotate=(degrees + 90) % 360)
     assert other.fingerprint != result.fingerprint
+
+
+@pytest.mark.parametrize("name", ["whole.jpg", "whole.png", "whole.tif"])
+def test_a_part_of_a_photo_is_colored(colorizer: Colorizer, grey: Grey, tmp_path: Path, name: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Agfa"
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ExifImageWidth: 300, ExifTags.Base.ExifImageHeight: 512}
+    whole = np.rot90(grey[:300])  # counterclockwise
+    picture = Image.fromarray(np.dstack([whole, whole[::-1]]) if name == "whole.png" else whole)
+    picture.save(tmp_path / name, dpi=(300, 300), exif=exif.tobytes() if name == "whole.jpg" else b"")
+    part = "0.1,0,0.75,0.5"
+    result = colorizer.photo(tmp_path / name, rotate=90, crop=part)
+    seen = np.rot90(np.asarray(Image.open(tmp_path / name)), -1)[:150, 51:384]
+    luma = np.ascontiguousarray(seen[..., 0] if seen.ndim == 3 else seen)
+    assert np.array_equal(result.pixels, colorizer.photo(luma).pixels)
+    with Image.open(result.save(tmp_path / f"out-{name}")) as saved:
+        assert saved.size == (333, 150) and [round(one) for one in saved.info["dpi"]] == [300, 300]
+        if seen.ndim == 3:
+            assert np.array_equal(np.asarray(saved)[..., 3], seen[..., 1])
+        if name == "whole.jpg":
+            stated = saved.getexif().get_ifd(ExifTags.IFD.Exif)
+            assert (stated[ExifTags.Base.ExifImageWidth], stated[ExifTags.Base.ExifImageHeight]) == (333, 150)
+    others = [colorizer.photo(tmp_path / name, rotate=90, crop=one) for one in (None, (0.1, 0, 0.75, 0.6))]
+    assert len({one.fingerprint for one in [result, *others]}) == 3
+
+
+def test_a_part_has_a_pixel_at_least_and_may_be_all(colorizer: Colorizer, grey: Grey) -> None:
+    assert colorizer.photo(grey, crop="0.5,0.999,0.5001,1").pixels.shape == (1, 1, 3)
+    assert PhotoOptions(crop="0,0,1,1.0").crop is None
+
+
+@pytest.mark.parametrize("part", ["0.1,0.2,0.9", "0.5,0,0.5,1", "-0.1,0,1,1", "0,0,1.1,1", "a,b,c,d", "nan,0,1,1", 3])
+def test_other_parts_are_refused(colorizer: Colorizer, grey: Grey, part: Any) -> None:
+    with pytest.raises(OptionError, match=r"crop cannot be .*LEFT,TOP,RIGHT,BOTTOM"):
+        colorizer.photo(grey, crop=part)
 
 
 @pytest.mark.parametrize("degrees", [45, 360, -90])

@@ -92,6 +92,8 @@ def test_the_keywords_of_a_colorizer_are_the_options(keywords: Any, group: type[
         fields["hints"] = Sequence[Hint | str]  # kept as text
     if "repair" in fields:
         fields["repair"] = Sequence[FilmRepair] | str if group is FilmOptions else Sequence[Repair] | str
+    if "crop" in fields:
+        fields["crop"] = Sequence[float] | str | None  # kept as text
     if "start" in fields:
         fields["start"] = fields["stop"] = float | str | None  # a clock as text
     assert get_type_hints(keywords) == fields

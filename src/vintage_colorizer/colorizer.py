@@ -1,6 +1,6 @@
 """The main path: a photo is read, its small luma goes to a network, and the chroma that comes back is merged.
 
-photo -> (turn, repair) -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged with its luma -> file
+photo -> (turn, crop, repair) -> small luma -> engine -> small chroma -> (saturation, warmth) -> merged -> file
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from vintage_colorizer.options import (
     RepairOptions,
 )
 from vintage_colorizer.photo.picture import Origin, Photo
-from vintage_colorizer.photo.reading import PhotoSource, read_photo, rotated
+from vintage_colorizer.photo.reading import PhotoSource, cropped, read_photo, rotated
 from vintage_colorizer.photo.result import ColorizedPhoto
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ class Colorizer:
         return self.color(photo, options)
 
     def read(self, source: PhotoSource, options: PhotoOptions) -> Photo:
-        """Read a photo as it is to be colored: turned and repaired, if the options say so; raises as `photo`."""
+        """Read a photo as it is to be colored: turned, cropped and repaired as the options say; raises as `photo`."""
         return self.prepared(read_photo(source, max_megapixels=options.max_megapixels), options)
 
     def prepared(self, photo: Photo, options: PhotoOptions) -> Photo:
-        """A photo that was read before, turned and repaired if the options say so."""
-        photo = rotated(photo, options.rotate)
+        """A photo that was read before, turned, cropped and repaired if the options say so."""
+        photo = cropped(rotated(photo, options.rotate), options.crop)
         return self.repaired(photo, RepairOptions(only=options.repair)).photo if options.repair else photo
 
     def color(self, photo: Photo, options: PhotoOptions, guide: Guide | None = None) -> ColorizedPhoto:

@@ -39,6 +39,7 @@ class PhotoKeywords(ColorKeywords, total=False):
 
     hints: Sequence[Hint | str]
     rotate: int
+    crop: Sequence[float] | str | None
     repair: Sequence[Repair] | str
     format: PhotoFormat | None
     quality: int | None

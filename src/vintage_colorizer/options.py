@@ -137,6 +137,21 @@ Repairs = Annotated[tuple[Repair, ...], _of(REPAIRS)]
 FilmRepairs = Annotated[tuple[FilmRepair, ...], _of(FILM_REPAIRS)]
 
 
+def _part(values: Any) -> str | None:
+    """A part of a picture in its one form as text; None for all of it."""
+    if values is None:
+        return None
+    try:
+        given = values.split(",") if isinstance(values, str) else values
+        left, top, right, bottom = (float(one) for one in given)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError
+    except (TypeError, ValueError):
+        text = f"crop cannot be {values!r}: give LEFT,TOP,RIGHT,BOTTOM from 0 to 1, such as 0.1,0,0.9,0.75."
+        raise PydanticCustomError("part", "{sentence}", {"sentence": text}) from None
+    return None if (left, top, right, bottom) == (0, 0, 1, 1) else f"{left:g},{top:g},{right:g},{bottom:g}"
+
+
 class SavedSettings(BaseOptions):
     """How the result of a photo is written."""
 
@@ -169,6 +184,11 @@ class PhotoSettings(ColorSettings, SavedSettings):
     )
     rotate: int = Field(
         0, ge=0, le=270, multiple_of=90, description="Turn the photo clockwise by so many degrees before it is colored."
+    )
+    crop: Annotated[str | None, BeforeValidator(_part)] = Field(
+        None,
+        description="Color only this part of the turned photo: LEFT,TOP,RIGHT,BOTTOM, each from 0 to 1.",
+        examples=["0.1,0,0.9,0.75"],
     )
     repair: Repairs = Field(
         (),

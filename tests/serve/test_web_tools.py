@@ -247,6 +247,60 @@ def test_a_photo_is_turned_with_the_colors_said_on_it(page: Any, pictures: list[
     assert np.array_equal(canvas(page), first) and problems(page) == []
 
 
+def test_a_part_of_a_photo_is_kept(page: Any, pictures: list[Path], folder: Path) -> None:
+    choose(page, pictures[0])
+    first = canvas(page, "#before")
+    press(page, "#tell")
+    for number, x in ((1, 0.5), (2, 0.9)):
+        click_at(page, "#pins", x, 0.25)
+        say_color(page, number, "#204080")
+    press(page, "#crop")
+    assert page.execute_script("return document.activeElement.getAttribute('aria-label')") == (
+        "Upper left corner: 10 % from the left, 10 % from the top"
+    )
+    assert problems(page) == []
+    width, height = page.execute_script(
+        "return [arguments[0].clientWidth, arguments[0].clientHeight]", one(page, "#frame")
+    )
+    drag(page, "#frame .corner:nth-child(4)", (-round(0.4 * width), -round(0.3 * height)))
+    drag(page, "#frame .kept", (round(0.2 * width), -height), (0.5, 0.3))  # not beyond the edge
+    for key in ("\ue012", "\ue013"):  # arrows left and up, which is no farther than the edge
+        one(page, "#frame .corner").send_keys(key)
+    sides = (
+        "const {style} = arguments[0]; return ['left', 'top', 'width', 'height'].map((one) => parseFloat(style[one]))"
+    )
+    box = page.execute_script(sides, one(page, ".kept"))
+    assert np.abs(np.array(box) - [29, 0, 41, 50]).max() < 1
+    press(page, "#crop-use")
+    settled(page)
+    assert not one(page, "#frame").is_displayed() and not one(page, "#crop-bar").is_displayed()
+    left, top, right, bottom = (round(v) for v in (3.6 * box[0], 0, 3.6 * (box[0] + box[2]), 5.12 * box[3]))
+    shown = canvas(page, "#before")
+    assert np.abs(shown.astype(int) - first[top:bottom, left:right]).mean() < 1
+    assert one(page, "#status").text == f"portrait.jpg, {right - left} × {bottom - top} pixels"
+    assert len(page.find_elements("css selector", "#hints li")) == 1  # the other lay outside
+    x, y = (float(one(page, f"#hints input:nth-of-type({n})").get_property("value")) for n in (2, 3))
+    assert abs(x - 51) < 2 and abs(y - 50) < 2
+    (folder / "downloads" / "portrait-color.jpg").unlink(missing_ok=True)
+    press(page, "#save")
+    with Image.open(downloaded(folder, "portrait-color.jpg")) as saved:
+        assert saved.size == (right - left, bottom - top)
+        assert np.abs(np.asarray(saved).astype(int) - canvas(page)).mean() < 4
+    press(page, "#turn-right")
+    settled(page)
+    assert np.abs(canvas(page, "#before").astype(int) - np.rot90(shown, -1)).mean() < 1
+    press(page, "#turn-left")
+    settled(page)
+    press(page, "#crop")
+    press(page, "#crop-whole")
+    settled(page)
+    assert abs(float(one(page, "#hints input:nth-of-type(2)").get_property("value")) - 50) < 1
+    assert np.array_equal(canvas(page, "#before"), first)
+    press(page, "#crop")
+    one(page, "#frame .corner").send_keys("\ue00c")  # escape
+    assert not one(page, "#frame").is_displayed()
+
+
 def test_pins_are_set_where_they_point_from_near(page: Any, pictures: list[Path]) -> None:
     choose(page, pictures[0])
     press(page, "#tell")

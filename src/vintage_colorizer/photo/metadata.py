@@ -225,6 +225,17 @@ def upright(exif: bytes, transposed: bool) -> bytes:
     return bytes(block)
 
 
+def of_size(exif: bytes, width: int, height: int) -> bytes:
+    """EXIF that states this size of the picture, if it states one; see `upright`."""
+    block = bytearray(exif)
+    with contextlib.suppress(ValueError, struct.error):  # there is none, or a damaged one, which is carried as it is
+        order = _byte_order(exif)
+        sub = _patch(block, order, _first_directory(block, order), {}).get(EXIF_IFD)
+        if sub:
+            _patch(block, order, sub, {WIDTH: width, HEIGHT: height})
+    return bytes(block)
+
+
 def _patch(block: bytearray, order: str, offset: int, values: dict[int, int]) -> dict[int, int]:
     """Overwrite the integers of a directory named in `values`; returns the integers it held before."""
     before = {}

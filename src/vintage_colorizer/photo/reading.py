@@ -27,7 +27,7 @@ from vintage_colorizer.photo import icc, tiff
 from vintage_colorizer.photo.formats import SNIFFED_BYTES, open_image, sniff
 from vintage_colorizer.photo.jpegs import Jpeg, Jpeg2000, JpegFrame, RareJpeg
 from vintage_colorizer.photo.kinds import DeepTiff, Kind, Plain, PlainTiff, WebP
-from vintage_colorizer.photo.metadata import checked, transposed, upright
+from vintage_colorizer.photo.metadata import checked, of_size, transposed, upright
 from vintage_colorizer.photo.picture import Header, Origin, Photo
 from vintage_colorizer.photo.png import Png
 from vintage_colorizer.photo.xmp import own_words
@@ -99,6 +99,29 @@ def rotated(photo: Photo, degrees: int) -> Photo:
         metadata=transposed(metadata) if turn >= 5 else metadata,
         luma_table=None,
     )
+
+
+def cropped(photo: Photo, part: str | None) -> Photo:
+    """The part of a photo from LEFT,TOP to RIGHT,BOTTOM, each in parts of its sides; all of it for None."""
+    if part is None:
+        return photo
+    left, top, right, bottom = (float(one) for one in part.split(","))
+    height, width = photo.pixels.shape[:2]
+    rows, columns = _within(top, bottom, height), _within(left, right, width)
+    pixels = np.ascontiguousarray(photo.pixels[rows, columns])
+    return replace(
+        photo,
+        pixels=pixels,
+        alpha=None if photo.alpha is None else np.ascontiguousarray(photo.alpha[rows, columns]),
+        metadata=replace(photo.metadata, exif=of_size(photo.metadata.exif, pixels.shape[1], pixels.shape[0])),
+        luma_table=None,
+    )
+
+
+def _within(start: float, end: float, side: int) -> slice:
+    """The pixels of a side from start to end, each in parts of it: one at least. Halves are rounded up."""
+    first = min(side - 1, int(start * side + 0.5))
+    return slice(first, max(first + 1, int(end * side + 0.5)))
 
 
 def _from_array(pixels: Pixels) -> Photo:

@@ -146,7 +146,7 @@ def fingerprint(
     `reference` is the identity of the picture whose colors are followed, or empty.
     """
     shaping = options.model_dump(include=PhotoSettings.model_fields.keys() - {"look"})
-    for later in ("hints", "repair", "rotate"):  # results without any are those of versions that had none
+    for later in ("hints", "repair", "rotate", "crop"):  # results without any are those of versions that had none
         if not shaping[later]:
             del shaping[later]
     parts: list[object] = [identity, look, dataclasses.asdict(settings), network.sha256, shaping]

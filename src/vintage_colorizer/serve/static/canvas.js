@@ -1,6 +1,8 @@
 // @ts-check
 // Pixels to and from canvases.
 
+import { partOf } from "./placed.js";
+
 /**
  * The pixels of a picture at an address.
  * @param {string} address
@@ -13,13 +15,35 @@ export async function pixelsOf(address) {
 }
 
 /**
+ * A photo as it is colored: turned, and the part of it that is kept; rejected if the browser cannot decode it.
+ * @param {Blob} file
+ * @param {{rotate: number, crop: string | null}} placed
+ * @returns {Promise<ImageBitmap>}
+ */
+export async function opened(file, { rotate, crop }) {
+  const whole = await createImageBitmap(file);
+  if (!rotate && !crop) return whole;
+  const { width, height } = rotate % 180 ? { width: whole.height, height: whole.width } : whole;
+  const [left, top, right, bottom] = partOf(crop).map((one, at) => Math.round(one * (at % 2 ? height : width))); // as the server rounds
+  const canvas = new OffscreenCanvas(Math.max(1, right - left), Math.max(1, bottom - top));
+  const context = drawingOn(canvas);
+  context.imageSmoothingEnabled = false;
+  context.translate(width / 2 - left, height / 2 - top);
+  context.rotate((rotate * Math.PI) / 180);
+  context.drawImage(whole, -whole.width / 2, -whole.height / 2);
+  whole.close();
+  return canvas.transferToImageBitmap();
+}
+
+/**
  * The pixels of a photo, no longer than `longest`; null if the browser cannot decode it.
  * @param {File} file
  * @param {number} longest
+ * @param {{rotate: number, crop: string | null}} placed
  */
-export async function decoded(file, longest) {
+export async function decoded(file, longest, placed) {
   try {
-    const bitmap = await createImageBitmap(file);
+    const bitmap = await opened(file, placed);
     const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
     const sides = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
     const pixels = drawnAt(bitmap, sides[0], sides[1]);

@@ -48,5 +48,5 @@ export async function showGuessed(item) {
 /** @param {Item} item */
 function asking(item) {
   const { look, network, render_factor, hints } = item.wanted;
-  return { look, network, render_factor, hints, ...item.turned };
+  return { look, network, render_factor, hints, ...item.placing(item.small ?? item.file) };
 }

@@ -37,6 +37,7 @@ export function fill(known, settings) {
     look: (rows.find((row) => row.default) ?? rows[0]).look,
     network: networks[0],
     rotate: 0,
+    crop: null,
     render_factor: "",
     vividness: null,
     saturation: fields.saturation.default,

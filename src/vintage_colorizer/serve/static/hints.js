@@ -272,7 +272,8 @@ async function offer(at) {
  */
 async function suggested(item, place) {
   const { look, network, render_factor, hints } = item.wanted;
-  return (await send(`api/suggest?${query({ look, network, render_factor, hints, ...item.turned, ...place })}`, item.small ?? item.file)).json();
+  const sending = item.small ?? item.file;
+  return (await send(`api/suggest?${query({ look, network, render_factor, hints, ...item.placing(sending), ...place })}`, sending)).json();
 }
 
 /**

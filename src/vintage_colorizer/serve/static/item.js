@@ -8,7 +8,7 @@ import { drawingOn } from "./canvas.js";
 /** @import { Still } from "./desk.js" */
 /**
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
- * @typedef {{look: string, network: string, rotate: number, render_factor: string | number, vividness: number | null,
+ * @typedef {{look: string, network: string, rotate: number, crop: string | null, render_factor: string | number, vividness: number | null,
  *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[],
  *   reference: File | null, still: Still | null}} Chosen
  * @typedef {{x: number, y: number, color: string, radius?: number, by?: string}} Said a color that somebody knows; "" as
@@ -16,7 +16,7 @@ import { drawingOn } from "./canvas.js";
  */
 
 const THUMB = 176; // pixels
-const OF_THE_PHOTO = /** @type {const} */ (["rotate", "repair"]); // these change what is colored
+const OF_THE_PHOTO = /** @type {const} */ (["rotate", "crop", "repair"]); // these change what is colored
 const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor", ...OF_THE_PHOTO]); // the rest is merged here
 const ADJUSTING = /** @type {const} */ (["saturation", "warmth"]); // around hints this is done by the server
 
@@ -66,13 +66,17 @@ export class Item {
 
   /** What to send to be colored again: a small picture is enough for the network, and quick however large the photo is. */
   get sending() {
-    const whole = this.settings.render_factor === "auto" || this.settings.repair.length > 0 || this.settings.rotate > 0;
+    const whole = this.settings.render_factor === "auto" || this.settings.repair.length > 0;
     return whole ? this.file : this.small ?? this.file;
   }
 
-  /** Settings that what is asked about needs besides; of the small picture, which is turned already, there are none. */
-  get turned() {
-    return this.small ? {} : { rotate: this.settings.rotate };
+  /**
+   * How what is sent must still be turned and cropped; the small picture is already.
+   * @param {Blob} sending
+   */
+  placing(sending) {
+    const { rotate, crop } = this.settings;
+    return sending === this.file ? { rotate, crop } : {};
   }
 
   get resultName() {
@@ -89,7 +93,7 @@ export class Item {
     const [hints, known] = [said(this.settings.hints), said(before.hints)];
     const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
     const again = hinted || this.settings.reference !== before.reference || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
-    if (OF_THE_PHOTO.some((name) => String(this.settings[name]) !== String(before[name]))) this.small = null;
+    if (OF_THE_PHOTO.some((name) => String(this.settings[name]) !== String(before[name]))) this.small = this.source = null;
     this.stale ||= again;
     if (!this.stale) this.settings.vividness ??= this.facts?.vividness ?? null; // the look's own, known without asking
     return again || !this.preview;
@@ -136,12 +140,6 @@ export class Item {
  * @param {Said[]} hints
  */
 const said = (hints) => hints.filter(({ color }) => color).map(asText);
-
-/**
- * Hints on a photo that is turned clockwise by 90 degrees.
- * @param {Said[]} hints
- */
-export const quarterTurned = (hints) => hints.map((hint) => ({ ...hint, x: 1 - hint.y, y: hint.x }));
 
 /** @param {Said} hint */
 function asText({ x, y, color, radius, by }) {

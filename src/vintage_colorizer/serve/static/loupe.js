@@ -4,7 +4,7 @@
 // The small picture is enlarged by the browser at once. Where the photo has more pixels than that, the part in sight is
 // decoded from its file and merged with the same chroma, as the server will do it.
 
-import { draw, drawingOn } from "./canvas.js";
+import { draw, drawingOn, opened } from "./canvas.js";
 import { find, on } from "./dom.js";
 import { Preview } from "./merge.js";
 import { t } from "./words.js";
@@ -22,6 +22,7 @@ const SMALL_MOVE = 4; // pixels: less is a click
 let current;
 /** @type {Item | null} */
 let shown = null;
+let lying = ""; // how it is turned and cropped
 let zoom = 1; // 1 shows all of it
 let [x, y] = [0, 0]; // of its upper left corner, in parts of the frame
 /** @type {Map<number, {x: number, y: number}>} */
@@ -51,9 +52,10 @@ export function listen(item) {
 /** Show the photo from as near as before; another photo is shown whole. */
 export function show() {
   const item = current();
-  if (item !== shown) {
+  const lies = `${item?.settings.rotate} ${item?.settings.crop}`;
+  if (item !== shown || lies !== lying) {
     forget();
-    [shown, zoom, x, y] = [item, 1, 0, 0];
+    [shown, lying, zoom, x, y] = [item, lies, 1, 0, 0];
   }
   place();
 }
@@ -111,9 +113,9 @@ function forget() {
 async function sharpen() {
   const item = shown;
   const { preview, facts, settings, file } = item ?? {};
-  if (!preview || !facts || !settings || settings.repair.length || settings.rotate || facts.width <= preview.picture.width) return;
+  if (!preview || !facts || !settings || settings.repair.length || facts.width <= preview.picture.width) return;
   try {
-    const bitmap = await (whole ??= createImageBitmap(/** @type {File} */ (file)));
+    const bitmap = await (whole ??= opened(/** @type {File} */ (file), settings));
     if (item !== shown || zoom === 1 || bitmap.width !== facts.width) return;
     const { part, scale } = inSight(bitmap);
     const picture = pixelsOf(bitmap, part, scale);
@@ -191,7 +193,7 @@ function pointOf({ clientX, clientY }) {
 /** @param {PointerEvent} event */
 function pressed(event) {
   dragged = false;
-  if (/** @type {Element} */ (event.target).closest(".pin")) return;
+  if (/** @type {Element} */ (event.target).closest(".pin, #frame")) return;
   fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   splitting = zoom > 1 && fingers.size === 1 && !find("#view").classList.contains("telling") && atEdge(event);
 }

@@ -5,13 +5,15 @@ import { query, send } from "./api.js";
 import { decoded, draw, encoded, pixelsOf } from "./canvas.js";
 import * as certainty from "./certainty.js";
 import { fill, listen, showLooksOf, showSettings } from "./controls.js";
+import * as crop from "./crop.js";
 import { button, find, on, steady } from "./dom.js";
 import * as hints from "./hints.js";
 import * as history from "./history.js";
-import { Item, quarterTurned } from "./item.js";
+import { Item } from "./item.js";
 import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
+import { cropOf, partOf, turnedHints, turnedPart } from "./placed.js";
 import * as presets from "./presets.js";
 import { inTurn } from "./queue.js";
 import * as reference from "./reference.js";
@@ -48,6 +50,7 @@ export async function start(known, settings, health) {
   reference.listen(change);
   certainty.listen(() => current);
   loupe.listen(() => current);
+  crop.listen(() => current, change);
   listenToButtons();
   const ready = (/** @type {Partial<Chosen>} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
   presets.listen(change, () => current.settings, ready);
@@ -70,7 +73,7 @@ function listenToButtons() {
   on("#spread", "click", () => {
     /** @type {Partial<Chosen>} */
     const settings = { ...current.settings };
-    for (const own of /** @type {const} */ (["hints", "still", "rotate"])) delete settings[own]; // of one photo
+    for (const own of /** @type {const} */ (["hints", "still", "rotate", "crop"])) delete settings[own]; // of one photo
     changeEach(meant(), settings, "spread");
   });
   on("#undo", "click", () => goBack(history.undo()));
@@ -116,7 +119,7 @@ export function add(files, still = null) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
   if (large.length) complain(new Told(t("photos_too_large", { names: large.join(", "), megabytes })), add);
-  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], rotate: 0, still };
+  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], rotate: 0, crop: null, still };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
   if (added.length) take(added);
@@ -224,14 +227,14 @@ function showEntry(item) {
 // --- Settings ----------------------------------------------------------------------------------------------
 
 /**
- * Turn the photo, and the colors said on it, clockwise.
+ * Turn the photo clockwise, and with it the part that is kept and the colors said on it.
  * @param {number} quarters
  */
 function turn(quarters) {
-  const { rotate, hints: known } = current.settings;
-  let moved = known;
-  for (let i = 0; i < quarters; i++) moved = quarterTurned(moved);
-  change({ rotate: (rotate + 90 * quarters) % 360, hints: moved });
+  const { rotate, crop: before, hints: known } = current.settings;
+  let [part, moved] = [partOf(before), known];
+  for (let i = 0; i < quarters; i++) [part, moved] = [turnedPart(part), turnedHints(moved)];
+  change({ rotate: (rotate + 90 * quarters) % 360, crop: cropOf(part), hints: moved });
 }
 
 /** @param {Partial<Chosen>} settings */
@@ -332,12 +335,12 @@ async function load(item) {
  */
 async function propose(item, signal) {
   if (item === current && (!item.preview || (item.settings.repair.length && !item.source))) {
-    item.source = await decoded(item.file, LONGEST);
+    item.source = await decoded(item.file, LONGEST, item.settings);
     paint();
   }
-  const { look, network, render_factor, saturation, warmth, hints: known, repair, rotate } = item.wanted;
-  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair, rotate })}`;
+  const { look, network, render_factor, saturation, warmth, hints: known, repair } = item.wanted;
   const { sending } = item;
+  const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair, ...item.placing(sending) })}`;
   const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), reference: item.settings.reference })).json();
   const picture = await pixelsOf(answer.picture);
   item.small = answer.width > picture.width ? await encoded(picture) : item.small;
@@ -383,6 +386,7 @@ function drawCurrent() {
   draw(find("#after"), colored ?? before);
   certainty.showGuessed(current);
   loupe.show();
+  crop.show();
   showLooksOf(current);
 }
 

@@ -16,7 +16,7 @@ const COMPARED = "10,16,24,32,auto";
  * @param {(factor: string) => void} take hears the choice
  */
 export async function compare(item, take) {
-  const { look, network, saturation, warmth, vividness, hints, repair, rotate } = item.wanted;
+  const { look, network, saturation, warmth, vividness, hints, repair, rotate, crop } = item.wanted;
   const waiting = new AbortController();
   find("#sheet").addEventListener("close", () => waiting.abort(), { once: true });
   find("#sheet-view").hidden = true;
@@ -24,7 +24,7 @@ export async function compare(item, take) {
   find("#sheet-status").textContent = t("sheet_coloring");
   find("#sheet").showModal();
   try {
-    const path = `api/sheet?${query({ look, network, saturation, warmth, vividness, hints, repair, rotate, try: COMPARED })}`;
+    const path = `api/sheet?${query({ look, network, saturation, warmth, vividness, hints, repair, rotate, crop, try: COMPARED })}`;
     const sheet = await (await send(path, item.file, { signal: waiting.signal, reference: item.settings.reference })).blob();
     showSheet(item, sheet);
     find("#sheet-choices").replaceChildren(...COMPARED.split(",").map((factor) => choice(factor, take)));
