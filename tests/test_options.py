@@ -105,7 +105,7 @@ def test_what_a_visitor_may_set_is_all_but_the_machine() -> None:
     assert MachineOptions.model_fields.keys() == machine
     owners = machine | {"max_megapixels", "reference"}
     assert PhotoOptions.model_fields.keys() - PhotoSettings.model_fields.keys() == owners
-    films = machine | {"keyframes", "recurring", "shots"}
+    films = machine | {"keyframes", "recurring", "shots", "colors"}
     assert FilmOptions.model_fields.keys() - FilmSettings.model_fields.keys() == films
     with pytest.raises(OptionError, match="weights is for the owner of the machine to choose"):
         PhotoSettings.of(weights="x.onnx")

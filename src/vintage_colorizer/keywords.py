@@ -84,3 +84,4 @@ class FilmKeywords(ColorKeywords, total=False):
     keyframes: tuple[str, ...]
     recurring: bool
     shots: str | None
+    colors: str | None

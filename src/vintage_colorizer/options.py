@@ -347,6 +347,12 @@ class FilmOptions(FilmSettings, ColorOptions):
     )
     recurring: bool = Field(False, description="Let stills guide other shots of the same scene too.")
     shots: str | None = Field(None, min_length=1, description="A list of shots to follow; if there is none, write it.")
+    colors: str | None = Field(
+        None,
+        min_length=1,
+        description="Keep what the network says in this folder: with another codec, saturation or list of shots, only "
+        "frames that are not there are asked about.",
+    )
 
 
 class JobOptions(BaseOptions):

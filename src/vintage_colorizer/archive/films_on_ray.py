@@ -141,7 +141,7 @@ def _color_segment(plan: Plan, segment: Segment, target: str) -> None:
             raise OutputError(_unshared(path))
     path = workspace.open_path(segment, f"-{platform.node()}-{os.getpid()}")
     with disk_errors(workspace):
-        chroma = color_segment(plan, segment, path, _networks(), lambda: None)
+        chroma = color_segment(plan, segment, path, _networks(), colors=workspace.colors)
         workspace.finish(segment, path, chroma)
 
 

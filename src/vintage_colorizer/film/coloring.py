@@ -20,6 +20,7 @@ from vintage_colorizer.film.encoding import Encoding, SegmentWriter, make_frame,
 from vintage_colorizer.film.kept import kept_chroma, strength_of
 from vintage_colorizer.film.plan import Plan, Segment, make_plan, with_look
 from vintage_colorizer.film.planes import ChromaPlanes, Plane, shrink_luma
+from vintage_colorizer.film.proposed import Colors, KeptColors, kept_colors
 from vintage_colorizer.film.reader import FrameReader
 from vintage_colorizer.film.repairing import evened, without_dust
 from vintage_colorizer.film.scratches import without_lines
@@ -27,7 +28,7 @@ from vintage_colorizer.film.source import Source, rgb_of
 from vintage_colorizer.film.stability import Moment, calm, fade_extremes
 from vintage_colorizer.film.stills import Guidance
 from vintage_colorizer.networks.engines import Engine
-from vintage_colorizer.networks.inference import Networks, propose_batch
+from vintage_colorizer.networks.inference import Networks
 from vintage_colorizer.options import FilmOptions
 
 BATCH_PIXELS = 200_000  # of small luma that the network is asked about at once
@@ -69,11 +70,19 @@ def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Itera
     options = with_look(options)
     plan = make_plan(source, networks, options, "ffv1")
     whole = Segment(0, plan.first, len(plan.starts))
-    for frame, _ in colored_frames(plan, whole, networks):
+    kept = None if options.colors is None else kept_colors(Path(options.colors))
+    for frame, _ in colored_frames(plan, whole, networks, kept):
         yield frame
 
 
-def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, tick: Callable[[], None]) -> float:
+def color_segment(
+    plan: Plan,
+    segment: Segment,
+    path: Path,
+    networks: Networks,
+    tick: Callable[[], None] = lambda: None,
+    colors: Path | None = None,
+) -> float:
     """Color and encode one segment: a pure function of plan and segment.
 
     Args:
@@ -82,14 +91,17 @@ def color_segment(plan: Plan, segment: Segment, path: Path, networks: Networks, 
         path: file to write.
         networks: loads the one asked for.
         tick: called for every frame.
+        colors: folder for what the network says, unless the options name one.
 
     Returns:
         The mean strength of the segment's color.
     """
     writer = SegmentWriter(path, plan.encoding)
+    folder = plan.options.colors or colors
+    kept = None if folder is None else kept_colors(Path(folder))
     try:
         total = 0.0
-        for frame, strength in colored_frames(plan, segment, networks):
+        for frame, strength in colored_frames(plan, segment, networks, kept):
             planes = (frame.luma, frame.chroma)
             writer.write(*(side_by_side(plan, *planes) if plan.options.shows_both else planes))
             total += strength
@@ -113,10 +125,12 @@ class _Seen:
     opens: bool  # whether it is the first one of its frame
 
 
-def colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterator[tuple[FilmFrame, float]]:
+def colored_frames(
+    plan: Plan, segment: Segment, networks: Networks, kept: KeptColors | None = None
+) -> Iterator[tuple[FilmFrame, float]]:
     """Color a range of frames; each comes with the mean strength of its color. Shots that are left keep their own."""
     for part, run, leave in plan.runs(segment):
-        yield from _left_frames(part, run) if leave else _colored_frames(part, run, networks)
+        yield from _left_frames(part, run) if leave else _colored_frames(part, run, networks, kept)
 
 
 def _left_frames(plan: Plan, segment: Segment) -> Iterator[tuple[FilmFrame, float]]:
@@ -131,7 +145,9 @@ def _left_frames(plan: Plan, segment: Segment) -> Iterator[tuple[FilmFrame, floa
         )
 
 
-def _colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterator[tuple[FilmFrame, float]]:
+def _colored_frames(
+    plan: Plan, segment: Segment, networks: Networks, kept: KeptColors | None
+) -> Iterator[tuple[FilmFrame, float]]:
     """Color a range of frames in one way.
 
     Decoding, the network, and the filter run ahead of the consumer, each in a thread of its own.
@@ -141,7 +157,8 @@ def _colored_frames(plan: Plan, segment: Segment, networks: Networks) -> Iterato
     if plan.stills:
         describer = networks.describer(plan.options)
         guidance = Guidance(plan.stills, plan.shots, engine, describer, plan.vividness)
-    moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine, guidance)
+    colors = Colors(engine, plan.vividness, kept)
+    moments = _moments(plan, ahead(_seen(plan, segment, engine), 4), engine, guidance, colors)
     calmed = ahead(calm(ahead(moments, 4), plan.stability), 4)
     finisher = _Finisher(plan)
     for index, of_frame in itertools.groupby(calmed, key=lambda one: one[0].index):
@@ -215,23 +232,22 @@ def _frames(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, Plane]]:
     yield from ((index, luma) for index, luma in frames if start <= index < stop)
 
 
-def _moments(plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None) -> Iterator[Moment[_Seen]]:
-    """Ask the network, several frames at a time; one equal to the last one asked about takes over its answer."""
+def _moments(
+    plan: Plan, frames: Iterator[_Seen], engine: Engine, guidance: Guidance | None, colors: Colors
+) -> Iterator[Moment[_Seen]]:
+    """Ask the network, several frames at a time."""
     shots = set(plan.shots)
-    last, proposed = np.zeros((0, 0), np.float32), np.zeros((1, 1, 2), np.float32)
     for batch in _batches(frames):
-        lumas = [last, *(seen.small for seen in batch if seen.asked)]
-        fresh = [after for before, after in itertools.pairwise(lumas) if not np.array_equal(before, after)]
-        answers = iter(propose_batch(engine, np.stack(fresh), plan.vividness) if fresh else ())
+        answers = iter(colors.of([seen.small for seen in batch if seen.asked]))
         for seen in batch:
             own: Floats = np.zeros((*(side // engine.info.stride for side in seen.small.shape), 2), np.float32)
             if seen.asked:
-                if not np.array_equal(seen.small, last):
-                    last, proposed = seen.small, next(answers)
-                # How stills are followed depends on the time too, so each frame follows them by itself.
-                own = proposed if guidance is None else guidance.followed(seen.index, seen.small, proposed)
+                own = next(answers)
+                if guidance is not None:
+                    own = guidance.followed(seen.index, seen.small, own)
                 own = _adjusted(own, seen.small, plan)
             yield Moment(seen, seen.small, own, seen.opens and seen.index in shots, proposed=seen.asked)
+    colors.keep()
 
 
 def _batches(frames: Iterator[_Seen]) -> Iterator[list[_Seen]]:

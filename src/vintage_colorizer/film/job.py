@@ -61,7 +61,7 @@ def color_in_turn(
     """Color and keep segments of a film, one after the other."""
     for segment in segments:
         path = workspace.open_path(segment)
-        chroma = color_segment(plan, segment, path, networks, lambda: frames(1))
+        chroma = color_segment(plan, segment, path, networks, lambda: frames(1), workspace.colors)
         workspace.finish(segment, path, chroma)
 
 
@@ -116,6 +116,7 @@ def color_film(
             plan = make_plan(source, networks, options, codec, fingerprint, report)
             plan = replace(plan, refused=refused_streams(source, plan.source.depth, kind))
             workspace.save(plan)
+        plan = replace(plan, options=options)  # the folder of colors may be another one now
         return _work(plan, workspace, networks, report, color_segments)
 
 

@@ -70,15 +70,17 @@ class Workspace:
                     self.folder.rmdir()  # if nothing is in it
 
     def load(self, fingerprint: str, source: Path) -> Plan | None:
-        """The plan an earlier run left, if it was for the same source and options; else everything is cleared."""
+        """The plan an earlier run left, if it was for the same source and options; else all but colors is cleared."""
         try:
             plan = self._plan()
         except (OSError, ValueError):
             plan = None
         if plan is not None and plan.fingerprint == fingerprint:
             return replace(plan, source=replace(plan.source, path=str(source)))  # it may have been moved
-        self.clear()
-        self.folder.mkdir()
+        self._finished.clear()
+        for path in self.folder.iterdir():
+            if path.is_file():
+                path.unlink()
         return None
 
     def save(self, plan: Plan) -> None:
@@ -105,6 +107,11 @@ class Workspace:
         """Remove the folder and all in it."""
         self._finished.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def colors(self) -> Path:
+        """The folder for what the network said, unless the options name another; it serves other options too."""
+        return self.folder / "colors"
 
     @property
     def joined(self) -> Path:

@@ -214,7 +214,7 @@ class Films:
         try:
             job.task.check()
             record.state = "coloring"
-            options = FilmOptions.of(**record.options, device=self._device)
+            options = FilmOptions.of(**record.options, device=self._device, colors=str(job.reel.colors))
             result = self._colorizer.film(job.reel.source, job.result, options, progress=job.note)
             job.task.check()
             record.notes, record.state = result.notes, "done"

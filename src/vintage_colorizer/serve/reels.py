@@ -133,6 +133,11 @@ class Reel:
         """The stills in their right colors that were given for it, by their seconds."""
         return {float(path.stem.removeprefix("still-")): path for path in sorted(self.folder.glob("still-*.png"))}
 
+    @property
+    def colors(self) -> Path:
+        """The folder for what networks said of it, for all its jobs."""
+        return self.folder / "colors"
+
     def keyframe_at(self, seconds: float) -> Path:
         """Where the still of a second lies."""
         return self.folder / f"still-{seconds:.3f}.png"
@@ -173,7 +178,7 @@ def load_reels(folder: Path) -> Iterator[Reel]:
             with suppress(NotADirectoryError):
                 shutil.rmtree(path, ignore_errors=True)
             continue
-        records = [_load_job(one) for one in path.iterdir() if one.is_dir()]
+        records = [_load_job(one) for one in path.iterdir() if one.is_dir() and one != reel.colors]
         for record in sorted(filter(None, records), key=lambda one: one.added):
             if record.state == "coloring":
                 record.state = "waiting"
