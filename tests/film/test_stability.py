@@ -58,6 +58,26 @@ def test_cuts_between_moving_shots() -> None:
     assert 2 * len(right) / (len(found) + len(starts)) >= 0.95
 
 
+def test_cuts_of_a_montage() -> None:
+    """Short shots of many scenes, in each of which the camera moves, zooms and shakes."""
+    rng = np.random.default_rng(4)
+    frames: list[Grey] = []
+    starts = []
+    for index in range(60):
+        starts.append(len(frames))
+        picture = cv2.resize(PICTURES[index % len(PICTURES)], (960, 720), interpolation=cv2.INTER_AREA)
+        size, growth = rng.uniform(240, 480), rng.uniform(-1.5, 1.5)
+        place, speed = rng.uniform(0.2, 0.8, 2) * (960 - size, 720 - size), rng.uniform(-2, 2, 2)
+        for n in range(int(rng.integers(6, 40))):
+            side = int(size + growth * n)
+            left, top = (int(v) for v in np.clip(place + speed * n + rng.normal(0, 1, 2), 0, (960 - side, 720 - side)))
+            view = cv2.resize(picture[top : top + side, left : left + side], (160, 120), interpolation=cv2.INTER_AREA)
+            frames.append(np.clip(view + rng.normal(0, 5, view.shape), 0, 255).astype(np.uint8))
+    found = shots_of(frames)
+    right = set(found) & set(starts)
+    assert 2 * len(right) / (len(found) + len(starts)) >= 0.97
+
+
 @pytest.mark.parametrize("length", [1, 2, 4])
 def test_flashes_are_no_cuts(length: int) -> None:
     frames = panning(PICTURES[2], 40, 1.0)

@@ -14,7 +14,7 @@ THUMB = (64, 36)  # width and height of the pictures shots are told apart by
 SHIFT = (8, 4)  # how far a thumb may move from frame to frame and still be the same picture
 FLAT = 3.0  # standard deviation, of 255 levels, below which a thumb shows nothing: black, white, a fade
 ALIKE = 0.35  # two thumbs less unlike than this show the same scene
-UNLIKE = 0.5  # neighbors more unlike than this may be a cut
+UNLIKE = 0.45  # neighbors more unlike than this may be a cut
 GLANCE = 6  # frames on either side of a cut that are compared, so that a flash is no cut
 
 
