@@ -3,15 +3,28 @@
 
 import { partOf } from "./placed.js";
 
+// Canvases are used again, for a browser frees the memory of one only long after nobody needs it.
+const holding = new OffscreenCanvas(1, 1);
+const reading = new OffscreenCanvas(1, 1);
+
 /**
- * The pixels of a picture at an address.
+ * The pixels of a picture.
+ * @param {Blob} file
+ */
+export async function pixelsOf(file) {
+  const bitmap = await createImageBitmap(file);
+  const pixels = drawnAt(bitmap, bitmap.width, bitmap.height);
+  bitmap.close();
+  return pixels;
+}
+
+/**
+ * The file that a data URL holds.
  * @param {string} address
  */
-export async function pixelsOf(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  return drawnAt(image, image.width, image.height);
+export function fileOf(address) {
+  const [kind, text] = address.slice("data:".length).split(";base64,");
+  return new Blob([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], { type: kind });
 }
 
 /**
@@ -55,15 +68,27 @@ export async function decoded(file, longest, placed) {
 }
 
 /**
- * @param {CanvasImageSource} image
+ * The pixels of an image, or of a part of it, at a size.
+ * @param {ImageBitmap | OffscreenCanvas} image
  * @param {number} width
  * @param {number} height
+ * @param {{left: number, top: number, width: number, height: number}} part
  */
-function drawnAt(image, width, height) {
-  const context = drawingOn(new OffscreenCanvas(width, height), { willReadFrequently: true });
+export function drawnAt(image, width, height, part = { left: 0, top: 0, width: image.width, height: image.height }) {
+  Object.assign(reading, { width, height });
+  const context = drawingOn(reading, { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, 0, 0, width, height);
+  context.drawImage(image, part.left, part.top, part.width, part.height, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
+}
+
+/**
+ * A canvas with these pixels on it, until it is asked for again.
+ * @param {ImageData} picture
+ */
+export function canvasOf(picture) {
+  draw(holding, picture);
+  return holding;
 }
 
 /**
@@ -71,14 +96,12 @@ function drawnAt(image, width, height) {
  * @param {ImageData} picture
  */
 export function encoded(picture) {
-  const canvas = new OffscreenCanvas(picture.width, picture.height);
-  drawingOn(canvas).putImageData(picture, 0, 0);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+  return canvasOf(picture).convertToBlob({ type: "image/jpeg", quality: 0.95 });
 }
 
 /**
  * Show pixels on a canvas, which takes their size.
- * @param {HTMLCanvasElement} canvas
+ * @param {HTMLCanvasElement | OffscreenCanvas} canvas
  * @param {ImageData} picture
  */
 export function draw(canvas, picture) {

@@ -33,9 +33,7 @@ export async function showGuessed(item) {
   waiting = new AbortController();
   try {
     const answer = await send(path, item.small ?? item.file, { signal: waiting.signal });
-    const address = URL.createObjectURL(await answer.blob());
-    draw(veil, await pixelsOf(address));
-    URL.revokeObjectURL(address);
+    draw(veil, await pixelsOf(await answer.blob()));
     veil.hidden = now !== asked;
   } catch (error) {
     if (isAbort(error)) return;

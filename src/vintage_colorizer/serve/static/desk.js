@@ -2,7 +2,7 @@
 // The desk of a film: a still of it, colored as the sliders say, and what the whole film is to become.
 
 import { ask, query, send } from "./api.js";
-import { draw, pixelsOf } from "./canvas.js";
+import { draw, fileOf, pixelsOf } from "./canvas.js";
 import { capitalized, clock, showSlider, steady } from "./dom.js";
 import { chosenIn, controlFor, rangeOf } from "./fields.js";
 import { Preview } from "./merge.js";
@@ -132,7 +132,7 @@ export class Desk {
     if (!this.still) return;
     const { look, network } = this.row;
     const answer = await (await send(`api/preview?${query({ look, network })}`, this.still, { signal })).json();
-    this.preview = new Preview(answer, await pixelsOf(answer.picture));
+    this.preview = new Preview(answer, await pixelsOf(fileOf(answer.picture)));
     this.paint();
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // One photo of the list: its file, its settings, and what the server said of it.
 
-import { drawingOn } from "./canvas.js";
+import { canvasOf, drawingOn } from "./canvas.js";
 
 /** @import { PhotoPreview } from "./api.js" */
 /** @import { Preview } from "./merge.js" */
@@ -125,13 +125,11 @@ export class Item {
   drawThumb() {
     const picture = this.colored;
     if (!picture) return;
-    const full = new OffscreenCanvas(picture.width, picture.height);
-    drawingOn(full).putImageData(picture, 0, 0);
     const scale = Math.max(THUMB / picture.width, THUMB / picture.height);
     const [width, height] = [scale * picture.width, scale * picture.height];
     const context = drawingOn(this.thumb);
     context.imageSmoothingQuality = "high";
-    context.drawImage(full, (THUMB - width) / 2, (THUMB - height) / 2, width, height);
+    context.drawImage(canvasOf(picture), (THUMB - width) / 2, (THUMB - height) / 2, width, height);
   }
 }
 

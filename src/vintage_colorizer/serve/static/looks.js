@@ -1,7 +1,7 @@
 // @ts-check
 // The looks as small pictures of the photo itself, to pick one by eye.
 
-import { drawingOn } from "./canvas.js";
+import { canvasOf, drawingOn, drawnAt } from "./canvas.js";
 import { find } from "./dom.js";
 import { Preview } from "./merge.js";
 
@@ -47,11 +47,6 @@ function small(preview) {
 
 /** @param {{width: number, height: number, data: Uint8ClampedArray}} picture */
 function shrunk({ width, height, data }) {
-  const full = new OffscreenCanvas(width, height);
-  drawingOn(full).putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
-  const [wide, high] = [WIDTH, Math.max(1, Math.round((WIDTH * height) / width))];
-  const context = drawingOn(new OffscreenCanvas(wide, high), { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
-  context.drawImage(full, 0, 0, wide, high);
-  return context.getImageData(0, 0, wide, high);
+  const full = canvasOf(new ImageData(new Uint8ClampedArray(data), width, height));
+  return drawnAt(full, WIDTH, Math.max(1, Math.round((WIDTH * height) / width)));
 }

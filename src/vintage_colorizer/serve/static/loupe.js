@@ -4,7 +4,7 @@
 // The small picture is enlarged by the browser at once. Where the photo has more pixels than that, the part in sight is
 // decoded from its file and merged with the same chroma, as the server will do it.
 
-import { draw, drawingOn, opened } from "./canvas.js";
+import { draw, drawnAt, opened } from "./canvas.js";
 import { find, on } from "./dom.js";
 import { Preview } from "./merge.js";
 import { t } from "./words.js";
@@ -147,10 +147,7 @@ function inSight({ width, height }) {
  */
 function pixelsOf(bitmap, part, scale) {
   const [width, height] = [part.width, part.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const context = drawingOn(new OffscreenCanvas(width, height), { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, part.left, part.top, part.width, part.height, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
+  return drawnAt(bitmap, width, height, part);
 }
 
 /**

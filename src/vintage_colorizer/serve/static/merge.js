@@ -175,13 +175,6 @@ export class Preview {
     this.picture = picture;
     this.place = place;
     this.vivid = answer.maps.vividness.length > 1;
-    const { width, height, data } = picture;
-    const [red, green, blue] = LUMA_WEIGHTS;
-    this.luma = new Float32Array(width * height);
-    for (let i = 0; i < this.luma.length; i++) {
-      const at = 4 * i;
-      this.luma[i] = (red * data[at] + green * data[at + 1] + blue * data[at + 2]) / 255;
-    }
     this.maps = answer.maps.chroma.map(unpack);
     this.midtone = unpack(answer.maps.midtone);
     this.across = taps(answer.maps.width, place.width);
@@ -267,17 +260,17 @@ export class Preview {
    * @param {Float32Array} blues
    */
   mergeRow(data, y, reds, blues) {
-    const width = this.picture.width;
+    const { width, data: own } = this.picture;
     const [ofRed, ofGreen, ofBlue] = LUMA_WEIGHTS;
     for (let x = 0; x < width; x++) {
-      const luma = this.luma[y * width + x];
+      const at = 4 * (y * width + x);
+      const luma = (ofRed * own[at] + ofGreen * own[at + 1] + ofBlue * own[at + 2]) / 255;
       const red = reds[x];
       const blue = blues[x];
       const green = -(ofRed * red + ofBlue * blue) / ofGreen;
       const up = Math.max(red, green, blue) + 1e-12;
       const down = 1e-12 - Math.min(red, green, blue);
       const share = Math.min(1, (1 - luma) / up, luma / down);
-      const at = 4 * (y * width + x);
       data[at] = 255 * (luma + share * red);
       data[at + 1] = 255 * (luma + share * green);
       data[at + 2] = 255 * (luma + share * blue);

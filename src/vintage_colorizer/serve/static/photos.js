@@ -2,7 +2,7 @@
 // The photos: each with its own settings, shown as a preview that answers at once, saved at full quality.
 
 import { query, send } from "./api.js";
-import { decoded, draw, encoded, pixelsOf } from "./canvas.js";
+import { decoded, draw, encoded, fileOf, pixelsOf } from "./canvas.js";
 import * as certainty from "./certainty.js";
 import { fill, listen, showLooksOf, showSettings } from "./controls.js";
 import * as crop from "./crop.js";
@@ -342,7 +342,7 @@ async function propose(item, signal) {
   const { sending } = item;
   const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair, ...item.placing(sending) })}`;
   const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), reference: item.settings.reference })).json();
-  const picture = await pixelsOf(answer.picture);
+  const picture = await pixelsOf(fileOf(answer.picture));
   item.small = answer.width > picture.width ? await encoded(picture) : item.small;
   item.answer(new Preview(answer, picture), sending);
 }
