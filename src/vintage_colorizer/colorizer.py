@@ -27,13 +27,14 @@ from vintage_colorizer.networks.inference import Networks, settings_of, small_lu
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.networks.suggestions import Likely, Place
 from vintage_colorizer.options import (
+    REPAIRS,
     ColorOptions,
     FilmOptions,
     PhotoOptions,
     RepairOptions,
 )
 from vintage_colorizer.photo.picture import Origin, Photo
-from vintage_colorizer.photo.reading import PhotoSource, cropped, read_photo, rotated
+from vintage_colorizer.photo.reading import PhotoSource, placed, read_photo
 from vintage_colorizer.photo.result import ColorizedPhoto
 
 if TYPE_CHECKING:
@@ -98,10 +99,12 @@ class Colorizer:
         """Read a photo as it is to be colored: turned, cropped and repaired as the options say; raises as `photo`."""
         return self.prepared(read_photo(source, max_megapixels=options.max_megapixels), options)
 
-    def prepared(self, photo: Photo, options: PhotoOptions) -> Photo:
-        """A photo that was read before, turned, cropped and repaired if the options say so."""
-        photo = cropped(rotated(photo, options.rotate), options.crop)
-        return self.repaired(photo, RepairOptions(only=options.repair)).photo if options.repair else photo
+    def prepared(self, photo: Photo, options: PhotoOptions, marks: Photo | None = None) -> Photo:
+        """A photo that was read before, turned, cropped and repaired, by `marks` if given, as the options say."""
+        repairs = RepairOptions(only=options.repair or REPAIRS, rotate=options.rotate, crop=options.crop)
+        if options.repair:
+            return self.repaired(photo, repairs, marks).photo
+        return placed(photo, options.rotate, options.crop)
 
     def color(self, photo: Photo, options: PhotoOptions, guide: Guide | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`. It follows `guide`, or else the reference of the options."""
@@ -183,13 +186,13 @@ class Colorizer:
         options = (options or RepairOptions()).replace(**settings)
         return self.repaired(read_photo(source, max_megapixels=options.max_megapixels), options)
 
-    def repaired(self, photo: Photo, options: RepairOptions) -> RepairedPhoto:
-        """Repair a photo that was read before; see `repair`."""
+    def repaired(self, photo: Photo, options: RepairOptions, marks: Photo | None = None) -> RepairedPhoto:
+        """Repair a photo that was read before; see `repair`. `marks` are used instead of the options' own."""
         from vintage_colorizer.repair.repairing import repair
 
         threads = options.threads or self.options.threads
         networks = self.repair_networks if threads == self.options.threads else RepairNetworks(threads)
-        return repair(photo, networks, options)
+        return repair(placed(photo, options.rotate, options.crop), networks, options, marks)
 
     def suggest(
         self,

@@ -53,6 +53,8 @@ class RepairKeywords(TypedDict, total=False):
     """The fields of `RepairOptions` as keywords."""
 
     only: Sequence[Repair] | str
+    rotate: int
+    crop: Sequence[float] | str | None
     format: PhotoFormat | None
     quality: int | None
     strip: bool

@@ -173,7 +173,20 @@ def _check_times(hints: Sequence[str], *, wanted: bool) -> None:
         raise PydanticCustomError("hint", "{sentence}", {"sentence": str(error)}) from None
 
 
-class PhotoSettings(ColorSettings, SavedSettings):
+class PlacedSettings(BaseOptions):
+    """Which way up a photo is taken, and how much of it."""
+
+    rotate: int = Field(
+        0, ge=0, le=270, multiple_of=90, description="Turn the photo clockwise by so many degrees before anything else."
+    )
+    crop: Annotated[str | None, BeforeValidator(_part)] = Field(
+        None,
+        description="Take only this part of the turned photo: LEFT,TOP,RIGHT,BOTTOM, each from 0 to 1.",
+        examples=["0.1,0,0.9,0.75"],
+    )
+
+
+class PhotoSettings(ColorSettings, PlacedSettings, SavedSettings):
     """What a photo needs besides."""
 
     hints: Annotated[tuple[str, ...], BeforeValidator(_hints)] = Field(
@@ -181,14 +194,6 @@ class PhotoSettings(ColorSettings, SavedSettings):
         description="A color you know, at a place from 0,0 (top left) to 1,1, with a radius if it is large: "
         "0.42,0.63=navy or 0.1,0.9,0.05=#804020; none for what has no color. May be repeated.",
         examples=[["0.42,0.63=navy"]],
-    )
-    rotate: int = Field(
-        0, ge=0, le=270, multiple_of=90, description="Turn the photo clockwise by so many degrees before it is colored."
-    )
-    crop: Annotated[str | None, BeforeValidator(_part)] = Field(
-        None,
-        description="Color only this part of the turned photo: LEFT,TOP,RIGHT,BOTTOM, each from 0 to 1.",
-        examples=["0.1,0,0.9,0.75"],
     )
     repair: Repairs = Field(
         (),
@@ -203,7 +208,7 @@ class PhotoSettings(ColorSettings, SavedSettings):
         return self
 
 
-class RepairSettings(SavedSettings):
+class RepairSettings(PlacedSettings, SavedSettings):
     """How a photo is repaired."""
 
     only: Repairs = Field(

@@ -26,7 +26,7 @@ pytest.importorskip("torchvision")
 
 SIZE = 48
 
-EMBEDDED = ("compact", "repair-defects", "repair-fade")
+EMBEDDED = ("compact", "repair-defects", "repair-fill", "repair-fade")
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_damage_follows_from_its_seed(name: str) -> None:
     assert all(np.array_equal(*planes) for planes in zip(one, other, strict=True))
     for seed in range(20):
         found, goal = DAMAGES[name](luma, np.random.default_rng(seed))
-        assert found.shape == goal.shape == luma.shape and found.dtype == goal.dtype == np.float32
+        assert found.shape[-2:] == goal.shape == luma.shape and found.dtype == goal.dtype == np.float32
         assert found.min() >= 0 and found.max() <= 1
 
 
@@ -175,7 +175,7 @@ def test_only_marks_are_filled_and_nearer_to_what_was_there(dtype: Any, channels
     full = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[dtype]
     pixels = (pixels / 255 * full).astype(dtype)
     found, where = scratched(pixels)
-    filled = fill(found, where)
+    filled = fill(found, where, NETWORKS)
     assert filled.dtype == dtype and np.array_equal(filled[~where], found[~where])
     before = np.abs(found[where].astype(float) - pixels[where]).mean()
     assert np.abs(filled[where].astype(float) - pixels[where]).mean() < before / 3
@@ -186,7 +186,7 @@ def test_filled_places_have_the_grain_of_their_surroundings() -> None:
     grainy = np.clip(0.5 + random.normal(0, 0.05, (200, 200)), 0, 1).astype(np.float32)
     where = np.zeros((200, 200), bool)
     where[60:140, 90:102] = True
-    deviation = fill(grainy, where)[where].std()
+    deviation = fill(grainy, where, NETWORKS)[where].std()
     assert 0.02 < deviation < 0.07
 
 
@@ -266,6 +266,34 @@ def test_marks_of_somebody_are_filled_and_no_others(colorizer: Colorizer, tmp_pa
     assert np.array_equal(result.pixels[~mine], found[~mine])
     with pytest.raises(OptionError, match="another size"):
         colorizer.repair(found[:100], marks=str(tmp_path / "marks.png"))
+
+
+def test_strokes_add_to_what_is_found_and_take_from_it(colorizer: Colorizer) -> None:
+    found, _ = scratched(grey())
+    plain = colorizer.repair(found, only="scratches,dust")
+    strokes = np.zeros((256, 256, 4), np.uint8)  # half as large as the photo
+    strokes[10:12, 20:60] = 255  # fill this too
+    strokes[:, 140:, 3] = 255  # black: leave the right half
+    options = RepairOptions(only=("scratches", "dust"))
+    result = colorizer.repaired(read_photo(found), options, read_photo(strokes))
+    assert plain.mask[:, 280:].any() and not result.mask[:, 280:].any()
+    assert result.mask[20:24, 40:120].all() and not plain.mask[20:24, 40:120].all()
+    rest = np.ones_like(result.mask)
+    rest[:, 280:] = rest[20:24, 40:120] = False
+    assert np.array_equal(result.mask[rest], plain.mask[rest])
+    assert result.photo.marks and not plain.photo.marks
+    with pytest.raises(OptionError, match="another size"):
+        colorizer.repaired(read_photo(found), options, read_photo(strokes[:100]))
+
+
+def test_a_turned_part_is_repaired(colorizer: Colorizer, tmp_path: Path) -> None:
+    found, _ = scratched(grey())
+    result = colorizer.repair(found, only="scratches,dust", rotate=90, crop="0,0,1,0.5")
+    expected = colorizer.repair(np.ascontiguousarray(np.rot90(found, -1)[:256]), only="scratches,dust")
+    assert np.array_equal(result.pixels, expected.pixels) and np.array_equal(result.mask, expected.mask)
+    colored = colorizer.photo(found, repair="scratches,dust", rotate=90, crop="0,0,1,0.5")
+    assert np.array_equal(colored.photo.pixels, expected.pixels)
+    assert result.fingerprint != colorizer.repair(found, only="scratches,dust").fingerprint
 
 
 @pytest.mark.parametrize(

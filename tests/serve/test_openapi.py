@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from openapi_spec_validator import validate
 
@@ -294,7 +295,12 @@ def test_documented_bodies_and_examples_are_taken(server: Running, path: str) ->
     assert examples.keys() >= {"look", "render_factor", "vividness"}
     part = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
     fields = operation["requestBody"]["content"].get("multipart/form-data", {"schema": {"properties": {}}})
-    sent_in_form = {"file": PHOTO, "reference": bad_files.encoded(bad_files.rgb(), "PNG")}
+    nothing = np.zeros((90, 128, 4), np.uint8)  # in proportion to the part of the photo that the example takes
+    sent_in_form = {
+        "file": PHOTO,
+        "reference": bad_files.encoded(bad_files.rgb(), "PNG"),
+        "marks": bad_files.encoded(nothing, "PNG"),
+    }
     names = fields["schema"]["properties"]
     form = b"".join(part % (name.encode(), sent_in_form[name]) for name in names) + b"--x--\r\n"
     for kind in operation["requestBody"]["content"]:

@@ -50,10 +50,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def form(
-    *files: bytes, name: str = "photo.jpg", close: bool = True, reference: bytes | None = None
+    *files: bytes,
+    name: str = "photo.jpg",
+    close: bool = True,
+    reference: bytes | None = None,
+    marks: bytes | None = None,
 ) -> tuple[bytes, str]:
     """A multipart body and its content type."""
-    named = {f"file{i}": file for i, file in enumerate(files)} | ({"reference": reference} if reference else {})
+    beside = {"reference": reference, "marks": marks}
+    named = {f"file{i}": file for i, file in enumerate(files)} | {field: one for field, one in beside.items() if one}
     parts = [
         f'--frontier\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode() + file
         for field, file in named.items()
@@ -513,3 +518,18 @@ def test_a_photo_comes_back_repaired(server: Running) -> None:
     colored = picture(server.ask("/api/photo?repair=scratches", scratched()))
     assert np.abs(color.luma(colored)[:, 119] * 255 - 90).mean() < 20
     refused(server.ask("/api/repair?only=tears", scratched()), 422, "only cannot be")
+
+
+def test_strokes_say_what_else_is_filled_and_what_is_left(server: Running) -> None:
+    strokes = np.zeros((100, 120, 4), np.uint8)
+    strokes[:40, :, 3] = 255  # leave the upper part
+    strokes[60:70, 20:24] = 255  # fill this
+    body, kind = form(scratched(), marks=bad_files.encoded(strokes, "PNG"))
+    mask = picture(server.ask("/api/repair?only=scratches&mask=true", body, Content_Type=kind))
+    assert not mask[:80].any() and mask[130, 42] and mask[160:, 119].all()
+    colored = picture(server.ask("/api/photo?repair=scratches", body, Content_Type=kind))
+    assert color.luma(colored)[40, 119] * 255 > 200 and color.luma(colored)[180, 119] * 255 < 130
+    refused(server.ask("/api/photo", body, Content_Type=kind), 400, "marks say nothing")
+    refused(server.ask("/api/hints", body, Content_Type=kind), 400, "leave out the others")
+    body, kind = form(scratched(), marks=b"nothing")
+    refused(server.ask("/api/repair", body, Content_Type=kind), 400, "The picture of marks is not a picture")

@@ -344,3 +344,45 @@ def test_damage_is_repaired_on_request_and_shown_before_and_after(page: Any, fol
     press(page, "#undo")
     settled(page)
     until(lambda: canvas(page)[100, 119].mean() > 200)
+
+
+def test_what_is_filled_is_shown_and_corrected_with_a_brush(page: Any, folder: Path, tmp_path: Path) -> None:
+    pixels = np.full((200, 240), 90, np.uint8)
+    pixels[:, 118:121] = 240  # found
+    pixels[60:66, 30:60] = 160  # not found
+    Image.fromarray(pixels).save(tmp_path / "worn.png")
+    choose(page, tmp_path / "worn.png")
+    assert not one(page, "#mending").is_displayed()
+    press(page, "#repair [value=scratches]")
+    settled(page)
+    press(page, "#show-filled")
+    until(lambda: one(page, "#filled").is_displayed() and canvas(page, "#filled")[100, 119, 0] > 100)
+    assert canvas(page, "#filled")[100, 50].max() == 0 and problems(page) == []
+    press(page, "#without-color")
+    settled(page)
+    until(lambda: colorfulness(canvas(page)) == 0)
+    assert one(page, ".tag.right").text == "Repaired" and canvas(page, "#before")[100, 119].mean() > 200
+    press(page, "#brush")
+    assert page.execute_script("return document.activeElement.id") == "filled" and problems(page) == []
+    move(page, "#brush-size", 20)
+    width = page.execute_script("return arguments[0].clientWidth", one(page, "#filled"))
+    drag(page, "#filled", (round(width * 40 / 240), 0), (25 / 240, 63 / 200))
+    assert canvas(page, "#filled")[63, 45, 0] > 100  # at once
+    until(lambda: canvas(page)[63, 45].mean() < 130)
+    press(page, "#brush-tools [value=take]")
+    drag(page, "#filled", (0, round(width * 60 / 240)), (119 / 240, 20 / 200))
+    until(lambda: canvas(page)[50, 119].mean() > 200 and canvas(page)[150, 119].mean() < 130)
+    (folder / "downloads" / "worn-color.png").unlink(missing_ok=True)
+    press(page, "#save")
+    with Image.open(downloaded(folder, "worn-color.png")) as saved:
+        grey = np.asarray(saved.convert("L"))
+        assert grey[63, 45] < 130 and grey[50, 119] > 200 and grey[150, 119] < 130
+    press(page, "#undo")
+    until(lambda: canvas(page)[50, 119].mean() < 130 and canvas(page)[63, 45].mean() < 130)
+    press(page, "#brush-clear")
+    until(lambda: canvas(page)[63, 45].mean() > 150)
+    one(page, "#filled").send_keys("\ue00c")  # escape
+    assert not one(page, "#brush-tools").is_displayed()
+    press(page, "#repair [value=scratches]")
+    settled(page)
+    until(lambda: not one(page, "#filled").is_displayed())

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from support.training_photos import write_photos
 from vintage_colorizer.errors import OptionError
-from vintage_colorizer.networks.architectures.repair import KNOTS, TERMS, Defects, Fade, restored
+from vintage_colorizer.networks.architectures.repair import KNOTS, TERMS, Defects, Fade, Fill, restored
 from vintage_colorizer.training.nogan import train
 
 pytestmark = pytest.mark.long
@@ -38,7 +38,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", ["repair-defects", "repair-fade"])
+@pytest.mark.parametrize("recipe", ["repair-defects", "repair-fade", "repair-fill"])
 def test_a_run_makes_a_network_file(recipe: str, photos: Path, tmp_path: Path) -> None:
     path = train(recipe, photos, tmp_path / "run", overrides=SHORT)
     session = onnxruntime.InferenceSession(str(path))
@@ -47,6 +47,10 @@ def test_a_run_makes_a_network_file(recipe: str, photos: Path, tmp_path: Path) -
     if recipe == "repair-fade":
         curve, field = session.run(None, {"thumb": luma})
         assert curve.shape == (KNOTS,) and field.shape == (TERMS,)
+    elif recipe == "repair-fill":
+        mask = (luma > 0.9).astype(np.float32)
+        (filled,) = session.run(None, {"luma": luma, "mask": mask})
+        assert np.array_equal(filled[mask == 0], luma[mask == 0]) and (filled != luma).any()
     else:
         (damage,) = session.run(None, {"luma": np.tile(luma, (1, 1, 1, 2))})
         assert damage.shape == (1, 1, 64, 128) and 0 <= damage.min() <= damage.max() <= 1
@@ -82,6 +86,14 @@ def test_an_untrained_network_leaves_tones_as_they_are() -> None:
         curve, field = Fade().eval()(thumb)
     torch.testing.assert_close(restored(thumb, curve, field), thumb, atol=1e-5, rtol=0)
     assert bool((curve.diff(dim=1) > 0).all())
+
+
+def test_an_untrained_network_fills_nothing_and_is_small() -> None:
+    network = Fill().eval()
+    luma, mask = torch.rand(2, 2, 1, 48, 80, generator=torch.Generator().manual_seed(0)).round(decimals=3)
+    with torch.inference_mode():
+        assert torch.equal(network(luma, mask), luma)
+    assert 0.3e6 < sum(parameter.numel() for parameter in network.parameters()) < 0.5e6
 
 
 def test_the_defect_network_is_small_and_takes_any_multiple_of_16() -> None:

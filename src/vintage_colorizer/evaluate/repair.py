@@ -19,7 +19,7 @@ from vintage_colorizer.photo.reading import read_photo
 from vintage_colorizer.repair.damage import damaged, faded
 from vintage_colorizer.repair.defects import find_damage
 from vintage_colorizer.repair.fade import Fading
-from vintage_colorizer.repair.filling import RADIUS, fill
+from vintage_colorizer.repair.filling import fill, grown, inpainted
 
 TOLERANCE = 2  # pixels by which a mark may be off
 AUTO_LEVELS = (1, 99)  # percentiles that go to black and white
@@ -103,9 +103,9 @@ def measure_repair(
         tick: called for every photo.
 
     Returns:
-        precision, recall and f1 of marked pixels within TOLERANCE; filled and telea, the PSNR in the damage as filled
-        here and by OpenCV alone; fade and levels, the mean error of luma in levels of 255 after our curve and after
-        auto-levels; flagged and ssim, what clean photos suffer; seconds_a_megapixel.
+        precision, recall and f1 of marked pixels within TOLERANCE; filled, grainy and telea, the PSNR in the damage as
+        filled here without and with grain, and by OpenCV alone; fade and levels, the mean error of luma in levels of
+        255 after our curve and after auto-levels; flagged and ssim, what clean photos suffer; seconds_a_megapixel.
     """
     repairs = Repairs()
     for number in range(min(len(source), limit or MOST_PHOTOS)):
@@ -131,11 +131,12 @@ def _measure_defects(repairs: Repairs, luma: Plane, networks: RepairNetworks, se
     precision, recall = mask_scores(marked, where)
     repairs.add(precision=precision, recall=recall)
     if where.any():
-        telea = cv2.inpaint((found * 255).astype(np.uint8), where.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
-        ours = fill(found, where)
-        repairs.add(filled=_psnr(ours[where], luma[where]), telea=_psnr(telea[where] / 255, luma[where]))
+        mask = grown(where)
+        plain, grainy = (fill(found, mask, networks, grain=grain) for grain in (False, True))
+        for name, picture in (("filled", plain), ("grainy", grainy), ("telea", inpainted(found, mask))):
+            repairs.add(**{name: _psnr(picture[where], luma[where])})
     clean_marks = find_damage(luma, networks)
-    repairs.add(flagged=float(clean_marks.mean()), ssim=ssim(fill(luma, clean_marks), luma))
+    repairs.add(flagged=float(clean_marks.mean()), ssim=ssim(fill(luma, clean_marks, networks), luma))
 
 
 def ssim(one: Plane, other: Plane) -> float:

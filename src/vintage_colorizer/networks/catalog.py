@@ -67,6 +67,12 @@ REPAIRS: dict[str, NetworkFile] = {
         license="see WEIGHTS-LICENSE.md",
         about="marks scratches and dust, 0.35 million parameters, embedded in the package",
     ),
+    "fill": NetworkFile(
+        file="repair-fill.onnx",
+        sha256="bf879f0baff310f0a7cf795774a02b56d04e27b484d60fa51f260aba1a0b612b",
+        license="see WEIGHTS-LICENSE.md",
+        about="fills what is marked, 0.30 million parameters, embedded in the package",
+    ),
     "fade": NetworkFile(
         file="repair-fade.onnx",
         sha256="7691f33ed293c8e32758df4ad26e87b4adc89ea1f64af3d0c952530d94539060",

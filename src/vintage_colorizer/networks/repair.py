@@ -1,7 +1,7 @@
 """The networks that repair: loaded once, asked about luma.
 
-Their contract: `luma` [N, 1, H, W] to `damage` [N, 1, H, W] in 0..1, sides multiples of MULTIPLE; or `thumb`
-[1, 1, THUMB, THUMB] to `curve` [knots] and `field` [6].
+Their contracts, with sides that are multiples of MULTIPLE: `luma` [N, 1, H, W] to `damage` [N, 1, H, W] in 0..1; `luma`
+and `mask` [N, 1, H, W] to `filled` [N, 1, H, W]; `thumb` [1, 1, THUMB, THUMB] to `curve` [knots] and `field` [6].
 """
 
 from __future__ import annotations
@@ -38,18 +38,26 @@ class RepairNetworks:
 
         Raises WeightsError if the network's file is damaged, EngineError if it failed.
         """
-        (likely,) = self._run("damage", luma[None, None])
+        (likely,) = self._run("damage", luma)
         return np.asarray(likely[0, 0], np.float32)
+
+    def fill(self, luma: Floats, mask: Floats) -> Floats:
+        """Luma H x W, 0..1, that was filled simply where `mask` is 1, filled better there; raises as `damage`."""
+        (filled,) = self._run("fill", luma, mask)
+        return np.asarray(filled[0, 0], np.float32)
 
     def fade(self, thumb: Floats) -> tuple[Floats, Floats]:
         """The tone curve and the field that undo fading, for a thumbnail THUMB x THUMB; raises as `damage`."""
-        curve, field = self._run("fade", thumb[None, None])
+        curve, field = self._run("fade", thumb)
         return curve, field
 
-    def _run(self, task: str, luma: Floats) -> list[Any]:
+    def _run(self, task: str, *planes: Floats) -> list[Any]:
         session = self._session(task)
+        names = [one.name for one in session.get_inputs()]
         try:
-            found: list[Any] = session.run(None, {session.get_inputs()[0].name: luma})
+            found: list[Any] = session.run(
+                None, {name: plane[None, None] for name, plane in zip(names, planes, strict=True)}
+            )
         except Exception as error:  # the runtime's exceptions share no public base class
             raise EngineError(f"The network {catalog.REPAIRS[task].file} failed: {str(error)[:200]}.") from error
         if not all(np.isfinite(part).all() for part in found):

@@ -82,6 +82,7 @@ class Photo:
     compressed: bool = True  # of a TIFF
     origin: Origin | None = None  # None for pixels that came from no file
     repaired: str = ""  # which repairs were made of it; commas between them
+    marks: str = ""  # the identity of the marks it was repaired by, if somebody gave any
 
     @property
     def depth(self) -> int:

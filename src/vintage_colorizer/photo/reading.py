@@ -86,8 +86,12 @@ def read_photo(source: PhotoSource, max_megapixels: float = MAX_MEGAPIXELS) -> P
         )
 
 
-def rotated(photo: Photo, degrees: int) -> Photo:
-    """A photo turned clockwise by 0, 90, 180 or 270 degrees, with what lies beside its pixels."""
+def placed(photo: Photo, degrees: int, part: str | None) -> Photo:
+    """A photo turned clockwise by 0, 90, 180 or 270 degrees, and the part of it from LEFT,TOP to RIGHT,BOTTOM."""
+    return _cropped(_rotated(photo, degrees), part)
+
+
+def _rotated(photo: Photo, degrees: int) -> Photo:
     turn = ROTATIONS[degrees]
     if turn == 1:
         return photo
@@ -101,8 +105,7 @@ def rotated(photo: Photo, degrees: int) -> Photo:
     )
 
 
-def cropped(photo: Photo, part: str | None) -> Photo:
-    """The part of a photo from LEFT,TOP to RIGHT,BOTTOM, each in parts of its sides; all of it for None."""
+def _cropped(photo: Photo, part: str | None) -> Photo:
     if part is None:
         return photo
     left, top, right, bottom = (float(one) for one in part.split(","))

@@ -101,7 +101,8 @@ class ColorizedPhoto(Saved):
     @property
     def fingerprint(self) -> str:
         """What identifies this result: source, network and the options that shape it."""
-        return fingerprint(self.origin.identity, self.options, self.look, self.settings, self.network, self.reference)
+        identity = self.origin.identity + self.photo.marks
+        return fingerprint(identity, self.options, self.look, self.settings, self.network, self.reference)
 
     def adjust(self, *, saturation: float | None = None, warmth: float | None = None) -> ColorizedPhoto:
         """Return a copy with another saturation or warmth, without asking the network again."""

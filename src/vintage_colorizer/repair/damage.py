@@ -17,6 +17,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from vintage_colorizer.repair.filling import grown, inpainted
+
 Plane = NDArray[np.float32]
 VISIBLE = 0.1  # of luma: what is changed by less is not called damaged
 FINER = 2  # covers are drawn so many times larger
@@ -35,6 +37,12 @@ def damaged(luma: Plane, random: Generator, clean_share: float = CLEAN) -> tuple
     Returns:
         The photo as it is found, and where it is damaged, 0 or 1, both H x W.
     """
+    _, found, mask = _damaged(luma, random, clean_share)
+    return found, mask
+
+
+def _damaged(luma: Plane, random: Generator, clean_share: float) -> tuple[Plane, Plane, Plane]:
+    """As `damaged`, and before both the photo without damage, as sharp as it is found but without its grain."""
     clean = found = luma
     if random.random() >= clean_share:
         for _ in range(1 + random.poisson(1.5)):
@@ -45,7 +53,7 @@ def damaged(luma: Plane, random: Generator, clean_share: float = CLEAN) -> tuple
     clean, found = (_softened(plane, softness) for plane in (clean, found))
     mask = (np.abs(found - clean) > VISIBLE).astype(np.float32)
     grain = random.normal(0, random.uniform(0, 0.02), luma.shape).astype(np.float32)
-    return np.clip(found + grain, 0, 1), mask
+    return clean, np.clip(found + grain, 0, 1), mask
 
 
 def _pick(random: Generator, kinds: dict[str, tuple[float, Kind]]) -> Kind:
@@ -278,4 +286,26 @@ def faded(luma: Plane, random: Generator, clean_share: float = CLEAN) -> tuple[P
     return np.clip(found, 0, 1).astype(np.float32), luma
 
 
-DAMAGES: dict[str, Callable[[Plane, Generator], tuple[Plane, Plane]]] = {"defects": damaged, "fade": faded}
+# ---- Holes -------------------------------------------------------------------------------------------------------
+
+
+def holed(luma: Plane, random: Generator) -> tuple[Plane, Plane]:
+    """Damage a photo, and take out what is damaged. Faint edges of damage stay, as they do where a network marks it.
+
+    Args:
+        luma: H x W, 0..1.
+        random: every number is drawn from it.
+
+    Returns:
+        Luma with the pieces filled simply, and where they are, 2 x H x W; and the photo without damage, H x W.
+    """
+    clean, found, marks = _damaged(luma, random, clean_share=0.0)
+    mask = grown(marks > 0)
+    return np.stack([inpainted(found, mask), mask.astype(np.float32)]), clean
+
+
+DAMAGES: dict[str, Callable[[Plane, Generator], tuple[Plane, Plane]]] = {
+    "defects": damaged,
+    "fade": faded,
+    "fill": holed,
+}

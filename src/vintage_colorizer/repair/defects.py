@@ -51,7 +51,7 @@ def _likely(pixels: Pixels, rows: slice, columns: slice, scale: int, networks: R
     top, left = max(0, rows.start - margin), max(0, columns.start - margin)
     seen = color.luma(pixels[top : rows.stop + margin, left : columns.stop + margin])
     small = seen if scale == 1 else _shrunk(seen, scale)
-    likely = networks.damage(_padded(small))[: small.shape[0], : small.shape[1]]
+    likely = networks.damage(padded(small))[: small.shape[0], : small.shape[1]]
     if scale > 1:
         likely = cv2.resize(likely, seen.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
     return likely[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
@@ -62,7 +62,7 @@ def _shrunk(plane: Floats, scale: int) -> Floats:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _padded(plane: Floats) -> Floats:
+def padded(plane: Floats) -> Floats:
     """The plane, continued by its edges to sides the network takes."""
     height, width = plane.shape
     return np.pad(plane, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="edge")

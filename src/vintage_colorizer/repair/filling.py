@@ -1,7 +1,7 @@
 """Filling what is marked as damaged from its surroundings, with their grain laid back on.
 
-OpenCV's inpainting (Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004), in tiles around
-the marks. What is not marked is not touched.
+OpenCV's inpainting (Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004), bettered by a
+small network, in tiles around the marks. What is not marked is not touched.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import numpy as np
 
 from vintage_colorizer import color
 from vintage_colorizer.color import Floats, Pixels
-from vintage_colorizer.repair.defects import Mask, tiles
+from vintage_colorizer.networks.repair import RepairNetworks
+from vintage_colorizer.repair.defects import Mask, padded, tiles
 
 TILE = 256  # pixels a side that are filled at a time
 MARGIN = 40  # pixels around them that are looked at
 RADIUS = 3  # pixels around a damaged one that it is filled from
+GROWN = 3  # side of the square by which marks are grown
 WIDEST = 16  # pixels: wider marks are left as they are
+WIDEST_BY_HAND = 128  # of what somebody asks to be filled
 GRAIN_SIDE = 5  # pixels over which a photo is smoothed to see its grain
 SEED = 1
 
 
-def fillable(mask: Mask) -> Mask:
-    """The marks that are at most WIDEST pixels wide; the others are tears, which cannot be filled from their sides."""
-    side = WIDEST + 1
+def fillable(mask: Mask, widest: int = WIDEST) -> Mask:
+    """The marks that are at most so many pixels wide; the others are tears, which cannot be filled from their sides."""
+    side = widest + 1
     wide = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     if not wide.any():
         return mask
@@ -33,8 +36,16 @@ def fillable(mask: Mask) -> Mask:
     return np.asarray(mask & ~too_wide[labels], bool)
 
 
-def fill(pixels: Pixels, mask: Mask) -> Pixels:
-    """The photo, H x W or H x W x 3 of any depth, with the pixels of `mask` filled; all others are as they were."""
+def grown(mask: Mask) -> Mask:
+    """A mask with the soft edges of the damage that it marks."""
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((GROWN, GROWN), np.uint8)), bool)
+
+
+def fill(pixels: Pixels, mask: Mask, networks: RepairNetworks, grain: bool = True) -> Pixels:
+    """The photo, H x W or H x W x 3 of any depth, with the pixels of `mask` filled; all others are as they were.
+
+    Raises WeightsError, EngineError.
+    """
     filled = pixels.copy()
     height, width = mask.shape
     for rows, columns in tiles(height, width, TILE):
@@ -43,24 +54,33 @@ def fill(pixels: Pixels, mask: Mask) -> Pixels:
             around = slice(top, rows.stop + MARGIN), slice(left, columns.stop + MARGIN)
             inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
             marked = mask[rows, columns]
-            filled[rows, columns][marked] = _filled(pixels[around], mask[around])[inside][marked]
+            filled[rows, columns][marked] = _filled(pixels[around], mask[around], networks, grain)[inside][marked]
     return filled
 
 
-def _filled(pixels: Pixels, mask: Mask) -> Pixels:
+def _filled(pixels: Pixels, mask: Mask, networks: RepairNetworks, grain: bool) -> Pixels:
     """A tile with its marks filled, as float32 planes and back."""
     white = color.full_scale(pixels.dtype)
     planes = [pixels] if pixels.ndim == 2 else list(np.moveaxis(pixels, -1, 0))
-    marks = mask.astype(np.uint8)
-    smooth = [cv2.inpaint(_sixteen_bit(plane, white), marks, RADIUS, cv2.INPAINT_TELEA) / 65535 for plane in planes]
-    grain = _grain(color.luma(pixels), mask)
-    result = np.stack([np.clip(plane + grain, 0, 1) for plane in smooth], axis=-1) * white
+    smooth = [_better(inpainted(np.asarray(plane / white, np.float32), mask), mask, networks) for plane in planes]
+    rough = _grain(color.luma(pixels), mask) if grain else np.float32(0)
+    result = np.stack([np.clip(plane + rough, 0, 1) for plane in smooth], axis=-1) * white
     result = np.rint(result) if np.issubdtype(pixels.dtype, np.integer) else result
     return np.asarray(result[..., 0] if pixels.ndim == 2 else result, pixels.dtype)
 
 
-def _sixteen_bit(plane: Pixels, white: float) -> Pixels:
-    return np.rint(np.clip(plane / white, 0, 1) * 65535).astype(np.uint16)
+def inpainted(plane: Floats, mask: Mask) -> Floats:
+    """A plane, H x W in 0..1, with what is marked filled from its surroundings by OpenCV."""
+    levels = np.rint(np.clip(plane, 0, 1) * 65535).astype(np.uint16)
+    filled = cv2.inpaint(levels, mask.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA).astype(np.float32) / 65535
+    return np.where(mask, filled, plane)
+
+
+def _better(plane: Floats, mask: Mask, networks: RepairNetworks) -> Floats:
+    """A plane that was filled simply, filled by the network."""
+    height, width = plane.shape
+    luma, marks = padded(plane), padded(mask.astype(np.float32))
+    return networks.fill(luma, marks)[:height, :width]
 
 
 def _grain(luma: Floats, mask: Mask) -> Floats:

@@ -30,9 +30,9 @@ from vintage_colorizer.photo.writing import write_photo
 from vintage_colorizer.photo.xmp import Disclosure
 from vintage_colorizer.repair.defects import Mask, find_damage, sorted_marks
 from vintage_colorizer.repair.fade import Fading
-from vintage_colorizer.repair.filling import WIDEST, fill, fillable
+from vintage_colorizer.repair.filling import WIDEST, WIDEST_BY_HAND, fill, fillable, grown
 
-GROWN = 3  # side of the square by which marks are grown: damage has soft edges
+SHAPE_TOLERANCE = 0.05  # of sides in proportion, which are rounded in small marks
 
 
 @dataclass(frozen=True)
@@ -87,54 +87,84 @@ class RepairedPhoto(Saved):
         )
 
 
-def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions) -> RepairedPhoto:
-    """Repair a photo that was read before.
+def repair(photo: Photo, networks: RepairNetworks, options: RepairOptions, marks: Photo | None = None) -> RepairedPhoto:
+    """Repair a photo that was read, turned and cropped before.
+
+    Args:
+        photo: the photo.
+        networks: that find damage, fill it and undo fading.
+        options: which repairs, and which marks.
+        marks: instead of the options' own: white where something is to be filled. If they have an alpha channel, only
+            what is opaque counts, as white to be filled or black to be left; the rest is as the network finds it.
 
     Raises:
         InputError: the marks of the options cannot be read.
-        OptionError: they are of another size than the photo.
+        OptionError: marks are of another size than the photo, or with an alpha channel, of another shape.
         WeightsError: a network's file is damaged.
         EngineError: a network failed.
     """
     pixels, notes, found = photo.pixels, list(photo.notes), list[Repair]()
     filled = np.zeros(pixels.shape[:2], bool)
     if {"scratches", "dust"} & set(options.only):
-        kinds = _found(photo, networks, options.only) if options.marks is None else _given(photo, options)
+        if marks is None and options.marks is not None:
+            marks = read_photo(Path(options.marks), max_megapixels=options.max_megapixels)
+        kinds = _found(photo, networks, options.only) if marks is None else _marked(photo, networks, options, marks)
         marked = np.logical_or.reduce(list(kinds.values()))
-        filled = fillable(marked)
+        widest = WIDEST if marks is None else WIDEST_BY_HAND
+        filled = fillable(marked, widest)
         found += [kind for kind, marks in kinds.items() if (marks & filled).any()]
-        pixels = fill(pixels, filled) if filled.any() else pixels
+        pixels = fill(pixels, filled, networks) if filled.any() else pixels
         if (marked & ~filled).any():
-            notes.append(f"a tear wider than {WIDEST} pixels was left as it is")
+            notes.append(f"a tear wider than {widest} pixels was left as it is")
     if "fade" in options.only:
         fading = Fading.of(pixels, networks)
         if not fading.is_slight(pixels):
             pixels = fading.apply(pixels)
             found.insert(0, "fade")
     notes.append(f"repaired: {', '.join(found)}" if found else "nothing to repair was found")
-    repaired = replace(photo, pixels=pixels, notes=tuple(notes), repaired=", ".join(found) or photo.repaired)
+    repaired = replace(
+        photo,
+        pixels=pixels,
+        notes=tuple(notes),
+        repaired=", ".join(found) or photo.repaired,
+        marks="" if marks is None else _identity(marks),
+    )
     return RepairedPhoto(photo, repaired, filled, tuple(found), options)
 
 
 def _found(photo: Photo, networks: RepairNetworks, repairs: Sequence[Repair]) -> dict[Repair, Mask]:
     """The damage of the wanted kinds that a network finds, grown."""
-    square = np.ones((GROWN, GROWN), np.uint8)
     kinds = _by_kind(find_damage(photo.pixels, networks))
-    return {
-        kind: np.asarray(cv2.dilate(marks.astype(np.uint8), square), bool)
-        for kind, marks in kinds.items()
-        if kind in repairs
-    }
+    return {kind: grown(marks) for kind, marks in kinds.items() if kind in repairs}
 
 
-def _given(photo: Photo, options: RepairOptions) -> dict[Repair, Mask]:
+def _marked(photo: Photo, networks: RepairNetworks, options: RepairOptions, marks: Photo) -> dict[Repair, Mask]:
     """The damage that somebody has marked, of whatever kind: all of it is to be filled."""
-    path = Path(options.marks or "")
-    marks = read_photo(path, max_megapixels=options.max_megapixels).pixels
-    if marks.shape[:2] != photo.pixels.shape[:2]:
-        size = " x ".join(str(side) for side in photo.pixels.shape[1::-1])
-        raise OptionError(f"The marks {readable_name(path)} are of another size than the photo, {size}; keep its size.")
-    return _by_kind(np.asarray(color.luma(marks) > 0.5))
+    size = photo.pixels.shape[:2]
+    given = np.asarray(color.luma(marks.pixels) > 0.5)
+    if marks.alpha is None:
+        _require_size(given.shape == size, options, size)
+        return _by_kind(given)
+    tall, wide = (own / other for own, other in zip(given.shape, size, strict=True))
+    _require_size(abs(tall / wide - 1) < SHAPE_TOLERANCE, options, size)
+    known = marks.alpha > color.full_scale(marks.alpha.dtype) / 2
+    given, known = (
+        cv2.resize(plane.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0 for plane in (given, known)
+    )
+    found = fillable(np.logical_or.reduce(list(_found(photo, networks, options.only).values())))
+    return _by_kind(np.where(known, given, found))
+
+
+def _identity(marks: Photo) -> str:
+    alpha = [] if marks.alpha is None else [marks.alpha]
+    return (marks.origin or Origin.of_pixels(np.dstack([marks.pixels, *alpha]))).identity
+
+
+def _require_size(fits: bool, options: RepairOptions, size: tuple[int, ...]) -> None:
+    if not fits:
+        name = f" {readable_name(options.marks)}" if options.marks else ""
+        shown = " x ".join(map(str, size[::-1]))
+        raise OptionError(f"The marks{name} are of another size than the photo, {shown}; keep its size.")
 
 
 def _by_kind(mask: Mask) -> dict[Repair, Mask]:
@@ -145,6 +175,7 @@ def _by_kind(mask: Mask) -> dict[Repair, Mask]:
 def fingerprint(identity: str, options: RepairOptions) -> str:
     """What identifies a repaired photo: its source, the networks and the options that shape it."""
     shaping = options.model_dump(include={"only", "format", "quality", "strip"})
+    shaping |= {name: value for name in ("rotate", "crop") if (value := getattr(options, name))}
     networks = [row.sha256 for row in catalog.REPAIRS.values()]
     marks = None if options.marks is None else Origin.of_file(Path(options.marks)).identity
     digest = hashlib.sha256(json.dumps([identity, networks, shaping, marks], sort_keys=True).encode()).hexdigest()

@@ -27,6 +27,7 @@ GRACE_SECONDS = 10.0  # in which a client need not have sent anything
 SLOWEST = 32 * 1024  # bytes a second it must send on average after that
 LINGER_SECONDS = 2.0  # for which the rest of a body is swallowed after an answer that did not wait for it
 REFERENCE = "reference"  # the field of a form with a picture whose colors are to be followed
+MARKS = "marks"  # the one with a picture of what is to be filled, or left
 FORMS = ("multipart/form-data",)
 # application/x-www-form-urlencoded is not among them: curl and wget call every file that, unless told otherwise.
 REFUSED_TYPES = ("text/", "application/json")
@@ -42,16 +43,17 @@ class Upload:
 
     file: BinaryIO
     reference: BinaryIO | None = None  # a picture whose colors the file is to follow
+    marks: BinaryIO | None = None  # a picture of what is to be filled, or left
 
     def close(self) -> None:
         """Let go of them."""
-        self.file.close()
-        if self.reference is not None:
-            self.reference.close()
+        for one in (self.file, self.reference, self.marks):
+            if one is not None:
+                one.close()
 
 
 async def receive_files(request: Request, max_bytes: int) -> Upload:
-    """What a request carries: a file as its raw body, or a form with one, and perhaps one named `reference`.
+    """What a request carries: a file as its raw body, or a form with one, and perhaps `reference` and `marks`.
 
     Raises:
         HTTPException: 400 no or too many files, 408 too slow, 413 over `max_bytes`, 415 not a file.
@@ -85,14 +87,16 @@ async def receive_into(file: IO[bytes], request: Request, max_bytes: int) -> Non
 
 
 async def _files_of_form(request: Request) -> Upload:
-    form = await request.form(max_files=2, max_fields=0)
+    form = await request.form(max_files=3, max_fields=0)
     sent = [(name, value.file) for name, value in form.multi_items() if isinstance(value, UploadFile)]
-    files = [file for name, file in sent if name != REFERENCE]
-    references = [file for name, file in sent if name == REFERENCE]
-    if len(files) != 1 or len(references) > 1:
-        message = f"The form has {len(files)} files; send exactly one, and a {REFERENCE} beside it if you like."
+    files = [file for name, file in sent if name not in (REFERENCE, MARKS)]
+    beside = {name: [file for field, file in sent if field == name] for name in (REFERENCE, MARKS)}
+    if len(files) != 1 or any(len(found) > 1 for found in beside.values()):
+        message = (
+            f"The form has {len(files)} files; send exactly one, and a {REFERENCE} and {MARKS} beside it if you like."
+        )
         raise HTTPException(400, message, CLOSE)
-    return Upload(_rewound(files[0]), _rewound(references[0]) if references else None)
+    return Upload(_rewound(files[0]), **{name: _rewound(found[0]) for name, found in beside.items() if found})
 
 
 def _rewound(file: IO[bytes]) -> BinaryIO:

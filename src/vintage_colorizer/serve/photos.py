@@ -22,7 +22,7 @@ from vintage_colorizer.photo.result import ColorizedPhoto
 from vintage_colorizer.repair.repairing import RepairedPhoto
 from vintage_colorizer.repair.sidecar import mask_picture
 from vintage_colorizer.serve.limits import Task
-from vintage_colorizer.serve.service import BINARY, GUIDED_BODY, PHOTO_BODY, Service, photo_router
+from vintage_colorizer.serve.service import BINARY, GUIDED_BODY, MARKED_BODY, PHOTO_BODY, Service, photo_router
 
 COLORED: dict[str, Any] = {
     "description": "The colored photo.",
@@ -65,7 +65,8 @@ def routes(service: Service) -> APIRouter:
     async def photo(request: Request, settings: Annotated[PhotoSettings, Query()]) -> Response:
         """Color a photo: send the file as the body, or a form with one file; get a picture of the same format.
 
-        A second file of the form, named `reference`, is a picture in color whose colors the photo is to follow.
+        Further files of the form: `reference` is a picture in color whose colors the photo is to follow, `marks` says
+        what is to be filled where the photo is repaired, as in `/api/repair`.
         """
         options = service.photo_options(settings)
 
@@ -122,13 +123,17 @@ def repair_routes(service: Service) -> APIRouter:
     """The endpoint that repairs, whose networks are always there."""
     router = photo_router((500,))
 
-    @router.post("/repair", response_class=Response, responses={200: REPAIRED}, openapi_extra=PHOTO_BODY)
+    @router.post("/repair", response_class=Response, responses={200: REPAIRED}, openapi_extra=MARKED_BODY)
     async def repair(request: Request, query: Annotated[RepairQuery, Query()]) -> Response:
-        """Repair a photo without coloring it; get a picture of the same format, or the mask of what is damaged."""
+        """Repair a photo without coloring it; get a picture of the same format, or the mask of what is damaged.
+
+        A second file of the form, named `marks`, is a corrected mask, or a layer over the one that would be found:
+        opaque white is to be filled too, opaque black to be left.
+        """
         options = RepairOptions(**query.part(RepairSettings))
 
-        def work(photo: Photo, task: Task) -> tuple[bytes, str, dict[str, str]]:
-            result = service.colorizer.repaired(photo, options)
+        def work(photo: Photo, marks: Photo | None, task: Task) -> tuple[bytes, str, dict[str, str]]:
+            result = service.colorizer.repaired(photo, options, marks)
             task.check()
             if query.mask:
                 return mask_picture(result.mask), "PNG", repair_facts(result)
@@ -137,7 +142,7 @@ def repair_routes(service: Service) -> APIRouter:
             format = output_format(photo.format, photo.depth, photo.alpha is not None, options.format)
             return file.getvalue(), format, repair_facts(result)
 
-        data, format, headers = await service.with_photo(request, work)
+        data, format, headers = await service.with_marked_photo(request, work)
         headers["Content-Disposition"] = f'attachment; filename="repaired{SUFFIXES[format]}"'
         return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 

@@ -18,7 +18,7 @@ from vintage_colorizer.options import PhotoOptions, PhotoSettings, ServeOptions
 from vintage_colorizer.photo.picture import Photo
 from vintage_colorizer.photo.reading import probe, read_photo
 from vintage_colorizer.serve.answers import BODY, EVERYWHERE, NETWORK, failures
-from vintage_colorizer.serve.limits import REFERENCE, Desk, Result, Task, Upload
+from vintage_colorizer.serve.limits import MARKS, REFERENCE, Desk, Result, Task, Upload
 
 # What an error of ours means in HTTP; the first class that fits counts.
 STATUS: list[tuple[type[VintageColorizerError], int]] = [
@@ -47,7 +47,8 @@ def _photo_body(*fields: str) -> dict[str, Any]:
 
 
 PHOTO_BODY = _photo_body()
-GUIDED_BODY = _photo_body(REFERENCE)
+MARKED_BODY = _photo_body(MARKS)
+GUIDED_BODY = _photo_body(REFERENCE, MARKS)
 FILM_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"video/*": BINARY, "application/octet-stream": BINARY}}
 }
@@ -69,18 +70,24 @@ class Service:
         return self.colorizer.options.replace(**settings.part(PhotoSettings))
 
     async def with_file(self, request: Request, work: Callable[[bytes], Result]) -> Result:
-        """Receive the file of a request and do something with it, when its turn comes."""
-        return await self._serve(request, lambda upload, task: work(upload.file.read()))
+        """Receive the one file of a request and do something with it, when its turn comes."""
+
+        def read_and_work(upload: Upload, task: Task) -> Result:
+            if upload.reference is not None or upload.marks is not None:
+                raise HTTPException(400, "Only one file is read here; leave out the others.")
+            return work(upload.file.read())
+
+        return await self._serve(request, read_and_work)
 
     async def with_photo(
         self, request: Request, work: Callable[[Photo, Task], Result], options: PhotoOptions | None = None
     ) -> Result:
-        """Receive the photo of a request and do something with it, repaired if so wanted, when its turn comes."""
+        """Receive the photo of a request and do something with it, prepared if there are options, in its turn."""
 
         def read_and_work(upload: Upload, task: Task) -> Result:
             if upload.reference is not None:
                 raise HTTPException(400, "Nothing is colored here, so a reference says nothing; leave it out.")
-            return self._work(upload.file, task, options, work)
+            return self._work(upload, task, lambda photo, marks: work(self._prepared(photo, options, marks), task))
 
         return await self._serve(request, read_and_work)
 
@@ -91,7 +98,17 @@ class Service:
 
         def read_and_work(upload: Upload, task: Task) -> Result:
             guide = None if upload.reference is None else self._guide(upload.reference, options)
-            return self._work(upload.file, task, options, lambda photo, task: work(photo, guide, task))
+            return self._work(
+                upload, task, lambda photo, marks: work(self._prepared(photo, options, marks), guide, task)
+            )
+
+        return await self._serve(request, read_and_work)
+
+    async def with_marked_photo(self, request: Request, work: Callable[[Photo, Photo | None, Task], Result]) -> Result:
+        """As `with_photo`, with the marks that may lie beside the photo, which is as it was sent."""
+
+        def read_and_work(upload: Upload, task: Task) -> Result:
+            return self._work(upload, task, lambda photo, marks: work(photo, marks, task))
 
         return await self._serve(request, read_and_work)
 
@@ -106,18 +123,25 @@ class Service:
         except InputError as error:
             raise error.about("The reference") from None
 
-    def _work(
-        self, file: BinaryIO, task: Task, options: PhotoOptions | None, work: Callable[[Photo, Task], Result]
-    ) -> Result:
-        data, limit = file.read(), self.options.max_megapixels
+    def _prepared(self, photo: Photo, options: PhotoOptions | None, marks: Photo | None) -> Photo:
+        if marks is not None and not (options and options.repair):
+            raise HTTPException(400, "Nothing is repaired here, so marks say nothing; leave them out.")
+        return photo if options is None else self.colorizer.prepared(photo, options, marks)
+
+    def _work(self, upload: Upload, task: Task, work: Callable[[Photo, Photo | None], Result]) -> Result:
+        data, limit = upload.file.read(), self.options.max_megapixels
         with self._large.room_for(probe(data, max_megapixels=limit)):
             task.check()
             photo = read_photo(data, max_megapixels=limit)
+            marks = None if upload.marks is None else self._marks(upload.marks)
             task.check()
-            if options is not None:
-                photo = self.colorizer.prepared(photo, options)
-                task.check()
-            return work(photo, task)
+            return work(photo, marks)
+
+    def _marks(self, file: BinaryIO) -> Photo:
+        try:
+            return read_photo(file, max_megapixels=self.options.max_megapixels)
+        except InputError as error:
+            raise error.about("The picture of marks") from None
 
 
 def photo_router(network: tuple[int, ...] = NETWORK) -> APIRouter:

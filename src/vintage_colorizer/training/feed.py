@@ -112,7 +112,7 @@ class Feed:
             yield Pair(luma, clean, twin, hints)
 
     def examples(self, order: Order, size: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """From step `start` on: damaged luma and what a network that repairs is to say, both [N, 1, size, size]."""
+        """From step `start` on: damaged luma [N, 1 or 2, size, size], and what is to be made of it."""
         for photos, dice in self._rolled(self._windows(round(size * self.recipe.data.margin)), order, start):
             clean = augment(photos, dice.hand(EFFECTS), size, self.recipe.augment)
             luma = color(clean, dice, self.recipe.degrade)
@@ -193,5 +193,6 @@ def damage_batch(task: str, luma: Tensor, rows: NDArray[np.float32]) -> tuple[Te
         DAMAGES[task](photo[0].numpy(), np.random.default_rng((row * 2**24).astype(np.int64)))
         for photo, row in zip(luma.cpu(), rows, strict=True)
     ]
-    found, goal = (torch.from_numpy(np.stack(planes)).unsqueeze(1) for planes in zip(*made, strict=True))
+    size = made[0][1].shape
+    found, goal = (torch.from_numpy(np.stack(planes)).view(len(made), -1, *size) for planes in zip(*made, strict=True))
     return found.to(luma.device), goal.to(luma.device)

@@ -11,26 +11,22 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from vintage_colorizer.errors import EngineError, OptionError
-from vintage_colorizer.evaluate.repair import auto_levels, f1, mask_scores, tone_error
 from vintage_colorizer.files import atomically, sha256_of
-from vintage_colorizer.networks.architectures.repair import Defects, Fade, export_repair, restored
+from vintage_colorizer.networks.architectures.repair import export_repair
 from vintage_colorizer.training.average import Average
 from vintage_colorizer.training.feed import Feed, make_order
 from vintage_colorizer.training.launch import mixed_precision
 from vintage_colorizer.training.recipe import Pretrain, Recipe, dump_recipe
+from vintage_colorizer.training.repair_lessons import LESSONS
 from vintage_colorizer.training.runs import Interrupt, Progress, Run, write_text
 from vintage_colorizer.training.schedule import one_cycle, set_rates
 from vintage_colorizer.version import __version__
 
 log = logging.getLogger("vintage_colorizer")
-NETWORKS: dict[str, type[Defects] | type[Fade]] = {"defects": Defects, "fade": Fade}
-DAMAGED_WEIGHT = 3.0  # of a damaged pixel against a sound one
 
 
 class Repairing:
@@ -42,7 +38,8 @@ class Repairing:
             raise OptionError(f"Recipe: the task {recipe.task} has no critic; set adversarial: false.")
         self.recipe, self.run, self.fabric = recipe, run, fabric
         torch.manual_seed(recipe.run.seed)
-        self.network: Defects | Fade = NETWORKS[recipe.task]().to(fabric.device)
+        self.lesson = LESSONS[recipe.task]
+        self.network = self.lesson.network().to(fabric.device)
         if recipe.generator.start not in ("imagenet", "none"):
             _load(self.network, recipe.generator.start)
         self.feed = Feed(recipe, data, run.out, fabric)
@@ -72,11 +69,13 @@ class Repairing:
             optimizer.load_state_dict(self.left["optimizer"])
         network = self.fabric.setup_module(self.network)
         progress = Progress(f"pretrain-{self.stage + 1}", self.step, len(order), self.recipe.run.log_every)
-        for luma, goal in self.feed.examples(order, how.size, self.step):
+        for shown, goal in self.feed.examples(order, how.size, self.step):
             self.network.train()
             factor, momentum = one_cycle(self.step, len(order), how.rise, how.constant)
             set_rates(optimizer, [factor * how.rates[-1]], momentum)
-            loss = self._loss(network, luma, goal)
+            with mixed_precision(self.recipe.run, shown.device):
+                made = self.lesson.answer(network, shown)
+            loss = self.lesson.loss(made, shown, goal)
             if not bool(torch.isfinite(loss)):
                 raise EngineError(f"The loss is not a number at step {self.step}; start again with lower rates.")
             optimizer.zero_grad(set_to_none=True)
@@ -96,35 +95,19 @@ class Repairing:
             if self.interrupt.asked:
                 raise KeyboardInterrupt
 
-    def _loss(self, network: nn.Module, luma: Tensor, goal: Tensor) -> Tensor:
-        with mixed_precision(self.recipe.run, luma.device):
-            said = network(luma)
-        if self.recipe.task == "fade":
-            return (restored(luma, *(part.float() for part in said)).clamp(0, 1) - goal).abs().mean()
-        logits = said.float()
-        weights = 1 + (DAMAGED_WEIGHT - 1) * goal
-        likely = torch.sigmoid(logits)
-        overlap = (2 * (likely * goal).sum() + 1) / (likely.sum() + goal.sum() + 1)  # Dice
-        return functional.binary_cross_entropy_with_logits(logits, goal, weights) + 0.5 * (1 - overlap)
-
     @torch.no_grad()
     def judge(self, size: int) -> dict[str, float]:
         """Measure the network, averaged if the recipe keeps an average, on the held-out photos."""
-        luma, goal = self.feed.damaged_validation(size)
+        shown, goal = self.feed.damaged_validation(size)
         state = self.network.state_dict() if self.average is None else self.average.state
-        network = NETWORKS[self.recipe.task]().to(luma.device)
+        network = self.lesson.network().to(shown.device)
         network.load_state_dict(state)
-        network.eval()
-        if self.recipe.task == "fade":
-            shown = restored(luma, *network(luma)).clamp(0, 1)
-            figures = _tones(shown, luma, goal)
-        else:
-            shown = torch.sigmoid(network(luma))
-            figures = _marks(shown, goal)
+        made = self.lesson.answer(network.eval(), shown)
+        figures = self.lesson.figures(made, shown, goal)
         log.info("held-out photos: %s", ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
         self.run.record("held-out", self.step, figures)
         few = self.recipe.run.previews
-        self.run.sheet(f"pretrain-{self.stage + 1}", [luma[:few], shown[:few], goal[:few]], self.step)
+        self.run.sheet(f"pretrain-{self.stage + 1}", [shown[:few, :1], made[:few], goal[:few]], self.step)
         return figures
 
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
@@ -171,28 +154,6 @@ def _load(network: nn.Module, file: str) -> None:
         network.load_state_dict(load_file(file))
     except (OSError, RuntimeError) as error:
         raise OptionError(f"generator.start={file} does not fit: {str(error)[:200]}.") from None
-
-
-def _marks(likely: Tensor, goal: Tensor) -> dict[str, float]:
-    """Scores of marked pixels over all photos, and the share marked on those without damage."""
-    found, truth = (plane[:, 0].cpu().numpy() > 0.5 for plane in (likely, goal))
-    precision, recall = mask_scores(np.hstack(list(found)), np.hstack(list(truth)))
-    clean = ~truth.any(axis=(1, 2))
-    harm = float(found[clean].mean()) if clean.any() else 0.0
-    return {"f1": f1(precision, recall), "precision": precision, "recall": recall, "harm": harm}
-
-
-def _tones(shown: Tensor, luma: Tensor, goal: Tensor) -> dict[str, float]:
-    """Errors of luma in levels: restored, by auto-levels, and on photos that had not faded."""
-    pictures, found, truth = (plane[:, 0].cpu().numpy() for plane in (shown, luma, goal))
-    leveled = np.stack([auto_levels(one) for one in found])
-    same = np.array([np.array_equal(one, other) for one, other in zip(found, truth, strict=True)])
-    figures = {}
-    for name, which in (("error", ~same), ("harm", same)):
-        if which.any():
-            figures[name] = tone_error(pictures[which], truth[which])
-            figures[f"levels_{name}"] = tone_error(leveled[which], truth[which])
-    return figures
 
 
 def _card(network: nn.Module, recipe: Recipe, digest: str) -> str:

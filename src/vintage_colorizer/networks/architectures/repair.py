@@ -1,10 +1,11 @@
-"""The networks that repair: one marks damaged pixels, one finds the tone curve and field that undo fading.
+"""The networks that repair: one marks damaged pixels, one fills them, one finds what undoes fading.
 
-Neither paints. What they say is applied by `vintage_colorizer.repair`, so that nothing can be invented.
+What they say is applied by `vintage_colorizer.repair`: sound pixels stay, and fading is undone by a curve and a field.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ from torch.nn import functional
 KNOTS = 8  # of the tone curve, evenly from black to white
 TERMS = 6  # of the field: 1, x, y, x*x, x*y, y*y
 THUMB = 64  # side of the thumbnail in which fading is judged
-MULTIPLE = 16  # sides of luma that the defect network takes
+MULTIPLE = 16  # sides of luma that the U-Nets take
 WIDTHS = (24, 48, 72, 96)  # channels at a half, a quarter, an eighth and a sixteenth of the size
+FILL_WIDTHS = (16, 32, 48, 64)  # of gated convolutions, which have twice as many inside
 
 
 class Block(nn.Sequential):
@@ -29,37 +31,78 @@ class Block(nn.Sequential):
         )
 
 
-class Defects(nn.Module):
-    """Marks scratches, dust, hairs and creases: a U-Net of 0.4 million parameters that begins at half the size.
+class Gated(nn.Module):
+    """A gated convolution, which learns where what it sees counts (Yu et al., "Free-Form Image Inpainting", 2019)."""
 
-    Luma [N, 1, H, W] in 0..1, sides multiples of MULTIPLE, to logits [N, 1, H, W]. About 9,000 multiplications a pixel,
-    so that a scan of 100 megapixels takes half a minute on two cores.
-    """
+    def __init__(self, channels: int, features: int, stride: int = 1) -> None:
+        """From `channels` to `features`."""
+        super().__init__()
+        self.both = nn.Conv2d(channels, 2 * features, 3, stride, 1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * features)
 
-    def __init__(self) -> None:
+    def forward(self, maps: Tensor) -> Tensor:
+        """One half of the channels gates the other."""
+        made, gate = self.norm(self.both(maps)).chunk(2, dim=1)
+        return functional.relu(made) * torch.sigmoid(gate)
+
+
+class UNet(nn.Module):
+    """A small U-Net that begins at half the size: planes [N, C, H, W], sides multiples of MULTIPLE, to [N, 1, H, W]."""
+
+    def __init__(self, planes: int, widths: Sequence[int], block: type[Block] | type[Gated]) -> None:
         """Build it with random weights."""
         super().__init__()
-        first, *deeper = WIDTHS
-        self.stem = nn.Sequential(Block(4, first), Block(first, first))
+        first, *deeper = widths
+        self.stem = nn.Sequential(block(4 * planes, first), block(first, first))
         self.down = nn.ModuleList(
-            nn.Sequential(Block(before, width, 2), Block(width, width))
-            for before, width in zip(WIDTHS[:-1], deeper, strict=True)
+            nn.Sequential(block(before, width, 2), block(width, width))
+            for before, width in zip(widths[:-1], deeper, strict=True)
         )
         self.narrow = nn.ModuleList(
-            nn.Conv2d(deep, width, 1) for deep, width in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
+            nn.Conv2d(deep, width, 1) for deep, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.up = nn.ModuleList(Block(width, width) for width in WIDTHS[-2::-1])
+        self.up = nn.ModuleList(block(width, width) for width in widths[-2::-1])
         self.head = nn.Conv2d(first, 4, 3, padding=1)
 
-    def forward(self, luma: Tensor) -> Tensor:
-        """Logits: above 0 where a pixel is more likely damaged than not."""
-        levels = [self.stem(functional.pixel_unshuffle(luma - 0.5, 2))]
+    def through(self, planes: Tensor) -> Tensor:
+        """The one plane it makes."""
+        levels = [self.stem(functional.pixel_unshuffle(planes, 2))]
         for down in self.down:
             levels.append(down(levels[-1]))
         deep = levels.pop()
         for narrow, up in zip(self.narrow, self.up, strict=True):
             deep = up(levels.pop() + functional.interpolate(narrow(deep), scale_factor=2.0, mode="nearest"))
         return functional.pixel_shuffle(self.head(deep), 2)
+
+
+class Defects(UNet):
+    """Marks scratches, dust, hairs and creases, with 0.4 million parameters.
+
+    About 9,000 multiplications a pixel, so that a scan of 100 megapixels takes half a minute on two cores.
+    """
+
+    def __init__(self) -> None:
+        """Build it with random weights."""
+        super().__init__(1, WIDTHS, Block)
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Logits for luma [N, 1, H, W] in 0..1: above 0 where a pixel is more likely damaged than not."""
+        return self.through(luma - 0.5)
+
+
+class Fill(UNet):
+    """Betters what simple inpainting has put where a photo is damaged; an untrained one leaves it as it is."""
+
+    def __init__(self) -> None:
+        """Build it so that it changes nothing."""
+        super().__init__(2, FILL_WIDTHS, Gated)
+        nn.init.zeros_(self.head.weight)
+        assert self.head.bias is not None
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, luma: Tensor, mask: Tensor) -> Tensor:
+        """Luma [N, 1, H, W] in 0..1, filled simply where `mask` [N, 1, H, W] is 1, filled better there."""
+        return luma + mask * self.through(torch.cat([luma - 0.5, mask], dim=1))
 
 
 class Fade(nn.Module):
@@ -139,7 +182,7 @@ class FadeContract(nn.Module):
 
 
 def export_repair(network: nn.Module, path: Path, metadata: dict[str, str]) -> None:
-    """Write `network`, Defects or Fade, as an ONNX file that obeys its contract, and compare it with torch.
+    """Write `network`, Defects, Fade or Fill, as an ONNX file that obeys its contract, and compare it with torch.
 
     Raises WeightsError if the file's answers differ.
     """
@@ -147,33 +190,41 @@ def export_repair(network: nn.Module, path: Path, metadata: dict[str, str]) -> N
 
     from vintage_colorizer.networks.architectures.contract import store_half
 
-    contract: nn.Module = DamageContract(network) if isinstance(network, Defects) else FadeContract(network)  # type: ignore[arg-type]
-    contract = contract.eval()
-    names = (["luma"], ["damage"]) if isinstance(network, Defects) else (["thumb"], ["curve", "field"])
-    side = 5 * MULTIPLE if isinstance(network, Defects) else THUMB
-    example = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(1))
-    free = {2: MULTIPLE * Dim("h"), 3: MULTIPLE * Dim("w")} if isinstance(network, Defects) else {}
-    program = torch.export.export(contract, (example,), dynamic_shapes=(free,))
+    contract, inputs, outputs = _contract(network)
+    side = THUMB if isinstance(network, Fade) else 5 * MULTIPLE
+    random = torch.Generator().manual_seed(1)
+    examples = tuple(torch.rand(1, 1, side, side, generator=random) for _ in inputs)
+    free = {} if isinstance(network, Fade) else {2: MULTIPLE * Dim("h"), 3: MULTIPLE * Dim("w")}
+    program = torch.export.export(contract, examples, dynamic_shapes=tuple(free for _ in inputs))
     exported = torch.onnx.export(
-        program, input_names=names[0], output_names=names[1], opset_version=18, dynamo=True, verbose=False
+        program, input_names=inputs, output_names=outputs, opset_version=18, dynamo=True, verbose=False
     )
     assert exported is not None
     model = exported.model_proto
     onnx.helper.set_model_props(model, metadata)
     store_half(model)
     path.write_bytes(model.SerializeToString())
-    _require_close(contract, path, names[0][0], example)
+    _require_close(contract, path, dict(zip(inputs, examples, strict=True)))
 
 
-def _require_close(contract: nn.Module, path: Path, name: str, example: Tensor) -> None:
+def _contract(network: nn.Module) -> tuple[nn.Module, list[str], list[str]]:
+    """The network as its file has it, and the names of what goes in and comes out."""
+    if isinstance(network, Defects):
+        return DamageContract(network).eval(), ["luma"], ["damage"]
+    if isinstance(network, Fade):
+        return FadeContract(network).eval(), ["thumb"], ["curve", "field"]
+    return network.eval(), ["luma", "mask"], ["filled"]
+
+
+def _require_close(contract: nn.Module, path: Path, examples: dict[str, Tensor]) -> None:
     import onnxruntime
 
     from vintage_colorizer.errors import WeightsError
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(None, {name: example.numpy()})
+    found = session.run(None, {name: example.numpy() for name, example in examples.items()})
     with torch.inference_mode():
-        said = contract(example)
+        said = contract(*examples.values())
     for ours, theirs in zip(found, said if isinstance(said, tuple) else (said,), strict=True):
         error = float((torch.from_numpy(ours) - theirs).abs().max())
         if not error <= 0.02:

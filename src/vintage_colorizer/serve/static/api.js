@@ -36,20 +36,21 @@ const MOST_TRIES = 20;
 export const ask = (path, options = {}) => answered(() => fetch(path, options), options.signal);
 
 /**
- * Send a file, as `ask` does; a reference is a picture whose colors it is to follow.
+ * Send a file, as `ask` does; beside it may lie a picture whose colors it is to follow, and one of what is to be filled.
  * @param {string} path
  * @param {Blob} file
- * @param {{method?: string, signal?: AbortSignal, sent?: Sent, reference?: Blob | null}} options
+ * @param {{method?: string, signal?: AbortSignal, sent?: Sent, beside?: {reference?: Blob | null, marks?: Blob | null}}} options
  */
-export function send(path, file, { method = "POST", signal, sent, reference } = {}) {
-  const body = reference ? formOf({ file, reference }) : file;
+export function send(path, file, { method = "POST", signal, sent, beside = {} } = {}) {
+  const others = Object.entries(beside).flatMap(([name, one]) => (one ? [/** @type {[string, Blob]} */ ([name, one])] : []));
+  const body = others.length ? formOf([["file", file], ...others]) : file;
   return answered(() => upload(method, path, body, signal, sent), signal);
 }
 
-/** @param {Record<string, Blob>} files */
+/** @param {[string, Blob][]} files */
 function formOf(files) {
   const form = new FormData();
-  for (const [name, file] of Object.entries(files)) form.append(name, file);
+  for (const [name, file] of files) form.append(name, file);
   return form;
 }
 

@@ -48,6 +48,7 @@ export function fill(known, settings) {
     hints: [],
     repair: [],
     reference: null,
+    marks: null,
     still: null,
   };
 }
@@ -93,7 +94,7 @@ export function listen(change, current) {
   on("#render_factor", "change", ({ target }) => change({ render_factor: target.value }));
   on("#auto", "change", ({ target }) => change({ render_factor: target.checked ? "auto" : find("#render_factor").value }));
   on("#network", "change", ({ target }) => change(ofNetwork(target.value, current().look)));
-  on("#repair", "change", () => change({ repair: repairs().filter((box) => box.checked).map((box) => box.value) }));
+  on("#repairs", "change", () => change({ repair: repairs().filter((box) => box.checked).map((box) => box.value) }));
   on("#format", "change", ({ target }) => change({ format: target.value }));
   for (const name of CHECKS) on(`#${name}`, "change", ({ target }) => change({ [name]: target.checked }));
 }
@@ -131,7 +132,7 @@ export function showSettings({ settings, facts, vivid }) {
 }
 
 /** @returns {HTMLInputElement[]} */
-const repairs = () => [...find("#repair").querySelectorAll("input")];
+const repairs = () => [...find("#repairs").querySelectorAll("input")];
 
 /** @param {number} value */
 function showFactor(value) {

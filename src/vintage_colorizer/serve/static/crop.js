@@ -13,6 +13,7 @@ const LEAST = 0.05; // of the picture: a side of the frame
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 const CORNERS = [[0, 1], [2, 1], [0, 3], [2, 3]]; // which two of left, top, right and bottom each moves
+const NAMES = ["corner_upper_left", "corner_upper_right", "corner_lower_left", "corner_lower_right"];
 
 /** @type {() => Item} */
 let current;
@@ -71,14 +72,14 @@ function toggle(now) {
 function keep(chosen) {
   const { settings, facts } = current();
   close();
-  if (facts) change({ crop: cropOf(inside(partOf(settings.crop), chosen)), hints: hintsWithin(settings.hints, chosen, facts) });
+  if (facts) change({ crop: cropOf(inside(partOf(settings.crop), chosen)), marks: null, hints: hintsWithin(settings.hints, chosen, facts) });
 }
 
 /** Show all of the photo again. */
 function takeBack() {
   const { settings, facts } = current();
   close();
-  if (facts) change({ crop: null, hints: hintsBeyond(settings.hints, partOf(settings.crop), facts) });
+  if (facts) change({ crop: null, marks: null, hints: hintsBeyond(settings.hints, partOf(settings.crop), facts) });
 }
 
 function place() {
@@ -86,7 +87,7 @@ function place() {
   Object.assign(find("#frame .kept").style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
   document.querySelectorAll("#frame .corner").forEach((corner, at) => {
     const [x, y] = CORNERS[at].map((side) => Math.round(100 * part[side]));
-    corner.setAttribute("aria-label", t("crop_corner", { name: t(`crop_corner_${at}`), x, y }));
+    corner.setAttribute("aria-label", t("crop_corner", { name: t(NAMES[at]), x, y }));
   });
 }
 

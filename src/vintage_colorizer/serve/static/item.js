@@ -10,7 +10,7 @@ import { canvasOf, drawingOn } from "./canvas.js";
  * What is chosen for a photo, by the names of the API; "" leaves it to the server.
  * @typedef {{look: string, network: string, rotate: number, crop: string | null, render_factor: string | number, vividness: number | null,
  *   saturation: number, warmth: number, format: string, mark: boolean, strip: boolean, hints: Said[], repair: string[],
- *   reference: File | null, still: Still | null}} Chosen
+ *   reference: File | null, marks: Blob | null, still: Still | null}} Chosen
  * @typedef {{x: number, y: number, color: string, radius?: number, by?: string}} Said a color that somebody knows; "" as
  *   long as it is not said
  */
@@ -18,6 +18,7 @@ import { canvasOf, drawingOn } from "./canvas.js";
 const THUMB = 176; // pixels
 const OF_THE_PHOTO = /** @type {const} */ (["rotate", "crop", "repair"]); // these change what is colored
 const OF_THE_NETWORK = /** @type {const} */ (["look", "network", "render_factor", ...OF_THE_PHOTO]); // the rest is merged here
+const BESIDE = /** @type {const} */ (["reference", "marks"]);
 const ADJUSTING = /** @type {const} */ (["saturation", "warmth"]); // around hints this is done by the server
 
 let made = 0;
@@ -60,7 +61,7 @@ export class Item {
   get wanted() {
     const { vividness, hints, ...rest } = this.settings;
     const factor = this.facts && !this.stale ? this.facts.render_factor : rest.render_factor;
-    const aside = { reference: null, still: null }; // of these, one is sent beside the photo, and one is ours
+    const aside = { reference: null, marks: null, still: null }; // sent beside the photo, or ours
     return { ...rest, ...aside, render_factor: factor, vividness: this.vivid ? vividness : null, hints: said(hints) };
   }
 
@@ -79,6 +80,12 @@ export class Item {
     return sending === this.file ? { rotate, crop } : {};
   }
 
+  /** What is sent beside the photo. */
+  get beside() {
+    const { reference, marks, repair } = this.settings;
+    return { reference, marks: repair.length ? marks : null };
+  }
+
   get resultName() {
     return `${this.file.name.replace(/\.[^.]*$/, "")}-color`;
   }
@@ -92,7 +99,7 @@ export class Item {
     this.settings = { ...before, ...settings };
     const [hints, known] = [said(this.settings.hints), said(before.hints)];
     const hinted = String(hints) !== String(known) || (hints.length > 0 && ADJUSTING.some((name) => this.settings[name] !== before[name]));
-    const again = hinted || this.settings.reference !== before.reference || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
+    const again = hinted || BESIDE.some((name) => this.settings[name] !== before[name]) || OF_THE_NETWORK.some((name) => String(this.settings[name]) !== String(before[name]));
     if (OF_THE_PHOTO.some((name) => String(this.settings[name]) !== String(before[name]))) this.small = this.source = null;
     this.stale ||= again;
     if (!this.stale) this.settings.vividness ??= this.facts?.vividness ?? null; // the look's own, known without asking

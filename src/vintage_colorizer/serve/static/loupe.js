@@ -190,7 +190,7 @@ function pointOf({ clientX, clientY }) {
 /** @param {PointerEvent} event */
 function pressed(event) {
   dragged = false;
-  if (/** @type {Element} */ (event.target).closest(".pin, #frame")) return;
+  if (/** @type {Element} */ (event.target).closest(".pin, #frame, .brushing #filled")) return;
   fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   splitting = zoom > 1 && fingers.size === 1 && !find("#view").classList.contains("telling") && atEdge(event);
 }

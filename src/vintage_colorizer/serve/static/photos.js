@@ -12,6 +12,7 @@ import * as history from "./history.js";
 import { Item } from "./item.js";
 import * as loupe from "./loupe.js";
 import { Preview } from "./merge.js";
+import * as mending from "./mending.js";
 import { calm, complain, isAbort, Told, wordsOf } from "./messages.js";
 import { cropOf, partOf, turnedHints, turnedPart } from "./placed.js";
 import * as presets from "./presets.js";
@@ -51,6 +52,7 @@ export async function start(known, settings, health) {
   certainty.listen(() => current);
   loupe.listen(() => current);
   crop.listen(() => current, change);
+  mending.listen(() => current, change, paint);
   listenToButtons();
   const ready = (/** @type {Partial<Chosen>} */ { look, network }) => known.looks.some((row) => row.look === look && row.network === network);
   presets.listen(change, () => current.settings, ready);
@@ -73,7 +75,7 @@ function listenToButtons() {
   on("#spread", "click", () => {
     /** @type {Partial<Chosen>} */
     const settings = { ...current.settings };
-    for (const own of /** @type {const} */ (["hints", "still", "rotate", "crop"])) delete settings[own]; // of one photo
+    for (const own of /** @type {const} */ (["hints", "still", "rotate", "crop", "marks"])) delete settings[own]; // of one photo
     changeEach(meant(), settings, "spread");
   });
   on("#undo", "click", () => goBack(history.undo()));
@@ -119,7 +121,7 @@ export function add(files, still = null) {
   calm(add);
   const large = files.filter((file) => file.size > megabytes * 1e6).map((file) => file.name);
   if (large.length) complain(new Told(t("photos_too_large", { names: large.join(", "), megabytes })), add);
-  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], rotate: 0, crop: null, still };
+  const settings = { ...(current?.settings ?? fresh), vividness: null, hints: [], rotate: 0, crop: null, marks: null, still };
   const added = files.filter((file) => file.size <= megabytes * 1e6).map((file) => new Item(file, settings));
   added.forEach(shoebox.keep);
   if (added.length) take(added);
@@ -234,7 +236,7 @@ function turn(quarters) {
   const { rotate, crop: before, hints: known } = current.settings;
   let [part, moved] = [partOf(before), known];
   for (let i = 0; i < quarters; i++) [part, moved] = [turnedPart(part), turnedHints(moved)];
-  change({ rotate: (rotate + 90 * quarters) % 360, crop: cropOf(part), hints: moved });
+  change({ rotate: (rotate + 90 * quarters) % 360, crop: cropOf(part), marks: null, hints: moved });
 }
 
 /** @param {Partial<Chosen>} settings */
@@ -341,7 +343,7 @@ async function propose(item, signal) {
   const { look, network, render_factor, saturation, warmth, hints: known, repair } = item.wanted;
   const { sending } = item;
   const path = `api/preview?${query({ look, network, render_factor, saturation, warmth, hints: known, repair, ...item.placing(sending) })}`;
-  const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), reference: item.settings.reference })).json();
+  const answer = await (await send(path, sending, { signal, sent: (share) => showSent(item, share), beside: item.beside })).json();
   const picture = await pixelsOf(fileOf(answer.picture));
   item.small = answer.width > picture.width ? await encoded(picture) : item.small;
   item.answer(new Preview(answer, picture), sending);
@@ -383,10 +385,11 @@ function drawCurrent() {
   classList.toggle("plain", !preview);
   if (!before) return;
   draw(find("#before"), before);
-  draw(find("#after"), colored ?? before);
+  draw(find("#after"), (mending.withoutColor() ? preview?.picture : colored) ?? before);
   certainty.showGuessed(current);
   loupe.show();
   crop.show();
+  mending.show();
   showLooksOf(current);
 }
 

@@ -65,7 +65,7 @@ export async function saveAll(items) {
  * @param {Item} item
  */
 async function result(item) {
-  const response = await send(`api/photo?${query(item.wanted)}`, item.file, { reference: item.settings.reference });
+  const response = await send(`api/photo?${query(item.wanted)}`, item.file, { beside: item.beside });
   const suffix = /\.\w+(?="$)/.exec(response.headers.get("Content-Disposition") ?? "")?.[0] ?? "";
   return { name: item.resultName + suffix, blob: await response.blob() };
 }

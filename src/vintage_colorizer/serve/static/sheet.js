@@ -25,7 +25,7 @@ export async function compare(item, take) {
   find("#sheet").showModal();
   try {
     const path = `api/sheet?${query({ look, network, saturation, warmth, vividness, hints, repair, rotate, crop, try: COMPARED })}`;
-    const sheet = await (await send(path, item.file, { signal: waiting.signal, reference: item.settings.reference })).blob();
+    const sheet = await (await send(path, item.file, { signal: waiting.signal, beside: item.beside })).blob();
     showSheet(item, sheet);
     find("#sheet-choices").replaceChildren(...COMPARED.split(",").map((factor) => choice(factor, take)));
   } catch (error) {
