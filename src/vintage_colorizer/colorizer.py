@@ -27,7 +27,6 @@ from vintage_colorizer.networks.inference import Networks, settings_of, small_lu
 from vintage_colorizer.networks.repair import RepairNetworks
 from vintage_colorizer.networks.suggestions import Likely, Place
 from vintage_colorizer.options import (
-    REPAIRS,
     ColorOptions,
     FilmOptions,
     PhotoOptions,
@@ -101,10 +100,10 @@ class Colorizer:
 
     def prepared(self, photo: Photo, options: PhotoOptions, marks: Photo | None = None) -> Photo:
         """A photo that was read before, turned, cropped and repaired, by `marks` if given, as the options say."""
-        repairs = RepairOptions(only=options.repair or REPAIRS, rotate=options.rotate, crop=options.crop)
-        if options.repair:
-            return self.repaired(photo, repairs, marks).photo
-        return placed(photo, options.rotate, options.crop)
+        if not options.repair:
+            return placed(photo, options.rotate, options.crop)
+        repairs = RepairOptions(only=options.repair, rotate=options.rotate, crop=options.crop)
+        return self.repaired(photo, repairs, marks).photo
 
     def color(self, photo: Photo, options: PhotoOptions, guide: Guide | None = None) -> ColorizedPhoto:
         """Color a photo that was read before; see `photo`. It follows `guide`, or else the reference of the options."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from support.training_photos import write_photos
 from vintage_colorizer.errors import OptionError
 from vintage_colorizer.networks.architectures.repair import KNOTS, TERMS, Defects, Fade, Fill, restored
 from vintage_colorizer.training.nogan import train
+from vintage_colorizer.training.runs import Run
 
 pytestmark = pytest.mark.long
 SHORT = [
@@ -73,7 +75,45 @@ def test_a_run_that_was_killed_goes_on_as_it_would_have(photos: Path, tmp_path: 
     assert all(torch.equal(value, cut[key]) for key, value in whole.items())
 
 
-def test_there_is_no_critic_yet(photos: Path, tmp_path: Path) -> None:
+GAN = [
+    "adversarial=true",
+    "critic={width: 4, phases: [{size: 64, batch: 4, epochs: 1, rate: 1e-3}]}",
+    "gan={size: 64, batch: 4, share: 1, rate: 1e-3, threshold: 0.8}",
+]
+
+
+def test_a_network_that_fills_learns_against_a_critic(photos: Path, tmp_path: Path) -> None:
+    before = train("repair-fill", photos, tmp_path / "before", overrides=SHORT).with_name("network.safetensors")
+    start = [*SHORT, *GAN, "pretrain=[]", f"generator.start={before}"]
+    after = train("repair-fill", photos, tmp_path / "after", overrides=start).with_name("network.safetensors")
+    assert not torch.equal(load_file(before)["head.weight"], load_file(after)["head.weight"])
+    lines = [json.loads(line) for line in (tmp_path / "after" / "log.jsonl").read_text().splitlines()]
+    turns = [set(line) & {"critic_loss", "deceit"} for line in lines if line["tag"].startswith("gan")]
+    assert {"critic_loss"} in turns and {"deceit"} in turns
+    held_out = [line for line in lines if line["tag"] == "held-out"]
+    assert all(0 < line["texture"] < 10 and line["psnr"] > 5 for line in held_out)
+
+
+def test_adversarial_training_that_was_stopped_goes_on_as_it_would_have(photos: Path, tmp_path: Path) -> None:
+    settings = [*SHORT, *GAN, "run.checkpoint_every=1", "run.judge_every=1000"]
+    train("repair-fill", photos, tmp_path / "whole", overrides=settings)
+    save, saved = Run.save, []
+
+    def stop(self: Run, state: dict[str, object]) -> None:
+        save(self, state)
+        saved.append(state["stage"])
+        if saved.count(2) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "save", stop)
+        train("repair-fill", photos, tmp_path / "cut", overrides=settings)
+    train("repair-fill", photos, tmp_path / "cut", resume=True, overrides=settings)
+    whole, cut = (load_file(tmp_path / name / "network.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(value, cut[key]) for key, value in whole.items())
+
+
+def test_only_networks_that_fill_have_a_critic(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no critic"):
         train("repair-fade", photos, tmp_path, overrides=[*SHORT, "adversarial=true"])
     with pytest.raises(OptionError, match="no task"):

@@ -87,13 +87,21 @@ def _fill_loss(filled: Tensor, shown: Tensor, goal: Tensor) -> Tensor:
 
 
 def _holes(filled: Tensor, shown: Tensor, goal: Tensor) -> dict[str, float]:
-    """Mean PSNR in the holes: filled by the network, and as it was shown, filled simply."""
-    holey = shown[:, 1:].amax((1, 2, 3)) > 0
+    """Mean PSNR in the holes, and texture as a share of what was there: by the network, and by simple filling."""
+    mask = shown[:, 1:]
+    holey = mask.amax((1, 2, 3)) > 0
     figures = {}
-    for name, picture in (("psnr", filled), ("simple", shown[:, :1])):
+    for name, picture in (("", filled), ("simple_", shown[:, :1])):
         error = _hole_error(picture, shown, goal)[holey].clamp(min=1e-6)
-        figures[name] = float((-10 * error.log10()).mean())
+        figures[f"{name}psnr"] = float((-10 * error.log10()).mean())
+        figures[f"{name}texture"] = float((_steps(picture) * mask).sum() / (_steps(goal) * mask).sum().clamp(min=1e-6))
     return figures
+
+
+def _steps(picture: Tensor) -> Tensor:
+    """How much each pixel differs from the ones to its right and below."""
+    right = functional.pad(picture.diff(dim=3).abs(), (0, 1))
+    return right + functional.pad(picture.diff(dim=2).abs(), (0, 0, 0, 1))
 
 
 LESSONS: dict[str, Lesson] = {
