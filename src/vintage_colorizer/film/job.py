@@ -98,6 +98,8 @@ def color_film(
         EngineError: the network failed.
     """
     options = with_look(options)
+    if options.colors is not None:  # workers may run in other folders
+        options = options.replace(colors=str(Path(options.colors).absolute()))
     kind, codec = kind_of(target, options.codec)
     with open_film(source) as container:
         if MARK in comment_of(container):
