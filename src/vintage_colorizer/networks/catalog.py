@@ -69,7 +69,7 @@ REPAIRS: dict[str, NetworkFile] = {
     ),
     "fill": NetworkFile(
         file="repair-fill.onnx",
-        sha256="bf879f0baff310f0a7cf795774a02b56d04e27b484d60fa51f260aba1a0b612b",
+        sha256="b6e6c04973673e74ba5355a3ccc9dacb22bb5133a0212dbf03c6ae306c459a4e",
         license="see WEIGHTS-LICENSE.md",
         about="fills what is marked, 0.30 million parameters, embedded in the package",
     ),

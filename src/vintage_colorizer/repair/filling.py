@@ -17,7 +17,9 @@ from vintage_colorizer.repair.defects import Mask, padded, tiles
 TILE = 256  # pixels a side that are filled at a time
 MARGIN = 40  # pixels around them that are looked at
 RADIUS = 3  # pixels around a damaged one that it is filled from
-GROWN = 3  # side of the square by which marks are grown
+# By the shorter side of a photo, the side of the square by which marks are grown: the edges of damage are soft, and in
+# larger scans for more pixels.
+EDGES = ((2000, 7), (300, 5), (0, 3))
 WIDEST = 16  # pixels: wider marks are left as they are
 WIDEST_BY_HAND = 128  # of what somebody asks to be filled
 GRAIN_SIDE = 5  # pixels over which a photo is smoothed to see its grain
@@ -37,8 +39,9 @@ def fillable(mask: Mask, widest: int = WIDEST) -> Mask:
 
 
 def grown(mask: Mask) -> Mask:
-    """A mask with the soft edges of the damage that it marks."""
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((GROWN, GROWN), np.uint8)), bool)
+    """The mask of a photo with the soft edges of the damage that it marks."""
+    side = next(side for least, side in EDGES if min(mask.shape) >= least)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)), bool)
 
 
 def fill(pixels: Pixels, mask: Mask, networks: RepairNetworks, grain: bool = True) -> Pixels:

@@ -36,6 +36,6 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
-def adam(network: nn.Module) -> torch.optim.Optimizer:
-    """An optimizer as adversarial training wants it, without momentum."""
-    return torch.optim.AdamW(network.parameters(), betas=(0.0, 0.9), weight_decay=0.0)
+def adam(network: nn.Module, momentum: float = 0.0) -> torch.optim.Optimizer:
+    """An optimizer as adversarial training wants it, without momentum, or with one for a critic that learns alone."""
+    return torch.optim.AdamW(network.parameters(), betas=(momentum, 0.9 if momentum == 0 else 0.99), weight_decay=0.0)

@@ -97,13 +97,13 @@ class Repairing:
 
     def _critique(self, critic: nn.Module, how: CriticPhase) -> None:
         """The critic alone."""
-        optimizer = adam(critic)
+        optimizer = adam(critic, momentum=0.9)
         self._prepare(critic=optimizer)
         wrapped = self.fabric.setup_module(critic)
 
         def learn(shown: Tensor, goal: Tensor, steps: int) -> Figures:
-            factor, _ = one_cycle(self.step, steps, how.rise)
-            set_rates(optimizer, [how.rate * factor], 0.0)
+            factor, momentum = one_cycle(self.step, steps, how.rise)
+            set_rates(optimizer, [how.rate * factor], momentum)
             return self._criticize(wrapped, optimizer, shown, goal)
 
         self._work_through(f"critic-{self.stage + 1}", how.size, how.batch, how.epochs, learn)
@@ -140,8 +140,9 @@ class Repairing:
         critic.train().requires_grad_(True)
         with torch.no_grad():
             made = self._answer(self.network.eval(), shown)
+        luma, mask = shown[:, :1], shown[:, 1:]
         with mixed_precision(self.recipe.run, shown.device):
-            loss, right = opinion(critic, goal, made, shown[:, 1:])
+            loss, right = opinion(critic, torch.where(mask > 0, goal, luma), made, mask)  # both alike around the holes
         self._descend(loss, optimizer)
         return {"critic_loss": loss.item(), "right": right.item()}
 
