@@ -63,7 +63,7 @@ NETWORKS: dict[str, NetworkFile] = {
 REPAIRS: dict[str, NetworkFile] = {
     "damage": NetworkFile(
         file="repair-defects.onnx",
-        sha256="d1dca76348550322cd06724000acc124de7ea86e921a1293ccd2e7a8eb67bd41",
+        sha256="d270eec5278911d3f4723b1c1b4cfa75d11733e21deadb230ce023b3a0bf1ee5",
         license="see WEIGHTS-LICENSE.md",
         about="marks scratches and dust, 0.35 million parameters, embedded in the package",
     ),
