@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from support.bad_films import frames_of, make_film
 from support.clusters import pictures
 from support.training_photos import write_photos
+from support.waiting import until
 from vintage_colorizer.film.workspace import Workspace
 
 pytest.importorskip("ray")
@@ -41,14 +41,6 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     return said
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 90) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
-    return found
-
-
 def workers(name: str = "ray::_Worker") -> list[int]:
     lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
     found = (line.split(None, 1) for line in lines)
@@ -66,7 +58,7 @@ def test_a_killed_worker_and_a_second_run(tmp_path: Path) -> None:
     (tmp_path / "in" / "bad.png").write_bytes(b"<html>")
     words = ["photo", tmp_path / "in", "-o", tmp_path / "out", "--ray", "local", "--threads", "2", *SMALL]
     process = start(*words, "--report", tmp_path / "first.jsonl")
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) > 20)
+    until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 20)
     os.kill(workers()[0], signal.SIGKILL)
     said = finish(process, 1)
     assert "bad.png is not a picture" in said and "1 failed" in said
@@ -82,7 +74,7 @@ def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     pictures(tmp_path / "in", 400)
     words = ["photo", tmp_path / "in", "-o", tmp_path / "out", "--ray", "local", "--threads", "2", *SMALL]
     process = start(*words)
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) > 5)
+    until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 5)
     process.send_signal(signal.SIGINT)
     assert "Interrupted." in finish(process, 130)
     done = len(list((tmp_path / "out").glob("*.png")))
@@ -95,10 +87,10 @@ def test_the_whole_run_killed_is_gone_on_with(tmp_path: Path) -> None:
     pictures(tmp_path / "in", 300)
     words = ["photo", tmp_path / "in", "-o", tmp_path / "out", "--ray", "local", "--threads", "2", *SMALL]
     process = start(*words)
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) > 5)
+    until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 5)
     process.kill()
     process.communicate()
-    wait_for(lambda: not workers())
+    until(lambda: not workers())
     said = finish(start(*words, "--report", tmp_path / "report.jsonl"))
     assert "0 failed" in said and len(report(tmp_path / "report.jsonl")) == 300
     assert len(list((tmp_path / "out").glob("*.png"))) == 300
@@ -111,7 +103,7 @@ def test_films(tmp_path: Path) -> None:
     words = ["film", tmp_path / "in", "-o", tmp_path / "out", "--ray", "local", "--codec", "ffv1", *SMALL]
     process = start(*words)
     kept = Workspace(tmp_path / "out" / "one.mkv").folder
-    wait_for(lambda: list(kept.glob("0*.json")))
+    until(lambda: list(kept.glob("0*.json")))
     process.send_signal(signal.SIGINT)
     assert "Finished segments are kept" in finish(process, 130)
     assert list(kept.glob("0*.json"))
@@ -160,8 +152,8 @@ def test_a_machine_that_leaves_loses_and_doubles_nothing(cluster: Any, tmp_path:
     leaving = cluster.add_node(num_cpus=1)
     words = ["photo", tmp_path / "in", "-o", tmp_path / "out", "--ray", cluster.address, *SMALL]
     process = start(*words, "--report", tmp_path / "report.jsonl")
-    wait_for(lambda: len(workers()) == 2)
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) > 20)
+    until(lambda: len(workers()) == 2)
+    until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 20)
     cluster.remove_node(leaving, allow_graceful=False)
     said = finish(process)
     assert "0 failed" in said

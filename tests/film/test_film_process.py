@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from support.bad_films import frames_of, luma_of, make_film
+from support.waiting import until
 from vintage_colorizer.colorizer import Colorizer
 from vintage_colorizer.errors import (
     DiskFullError,
@@ -70,13 +71,6 @@ def parts(target: Path) -> Path:
     return target.with_name(f".{target.name}.parts")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
-
-
 def is_whole(source: Path, target: Path) -> bool:
     pairs = zip(luma_of(source), luma_of(target), strict=True)
     return all(np.array_equal(one, other) for one, other in pairs)
@@ -95,7 +89,7 @@ def kill_and_resume(source: Path, target: Path, times: int, chance: random.Rando
         process = start(source, target)
         before = len(list(parts(target).glob("0*.json")))
         enough = before + chance.randint(1, 2)
-        wait_for(lambda: process.poll() is not None or len(list(parts(target).glob("0*.json"))) >= enough)  # noqa: B023
+        until(lambda: process.poll() is not None or len(list(parts(target).glob("0*.json"))) >= enough)  # noqa: B023
         time.sleep(chance.random() * 0.2)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)  # the worker has to notice by itself
@@ -152,7 +146,7 @@ def content(path: Path) -> list[bytes]:
 def test_interrupt_stops_at_once_and_can_be_resumed(slow_film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     process = start(slow_film, target)
-    wait_for(lambda: list(parts(target).glob("0*.json")))
+    until(lambda: list(parts(target).glob("0*.json")))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and not target.exists()

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from support.browsers import browsing
-from support.pages import at, choose, one, open_page, press, problems, settled, swipe, tab, until
+from support.pages import at, choose, one, open_page, press, problems, settled, swipe, tab
 from support.servers import Running
+from support.waiting import until
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from support.pages import (
     say_color,
     send_film,
     settled,
-    until,
 )
 from support.servers import Running
+from support.waiting import until
 
 
 def test_a_film_is_sent_colored_kept_over_a_reload_played_and_removed(

@@ -29,9 +29,9 @@ from support.pages import (
     press_keys,
     problems,
     settled,
-    until,
 )
 from support.servers import Running
+from support.waiting import until
 
 
 def test_several_photos_come_as_one_zip(page: Any, pictures: list[Path], folder: Path) -> None:

@@ -21,9 +21,9 @@ from support.pages import (
     open_page,
     press,
     settled,
-    until,
 )
 from support.servers import running
+from support.waiting import until
 from vintage_colorizer import Colorizer
 from vintage_colorizer.options import LOOKS, PhotoSettings
 

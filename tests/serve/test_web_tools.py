@@ -26,8 +26,8 @@ from support.pages import (
     say_color,
     settled,
     touch,
-    until,
 )
+from support.waiting import until
 from vintage_colorizer import Colorizer, color
 from vintage_colorizer.hints import as_hints
 from vintage_colorizer.options import LOOKS
@@ -386,3 +386,29 @@ def test_what_is_filled_is_shown_and_corrected_with_a_brush(page: Any, folder: P
     press(page, "#repair [value=scratches]")
     settled(page)
     until(lambda: not one(page, "#filled").is_displayed())
+
+
+def test_frame_and_strokes_belong_to_their_photo(page: Any, pictures: list[Path]) -> None:
+    choose(page, *pictures[:2])
+    press(page, "#crop")
+    other = one(page, "#gallery li:nth-child(2) .thumb")
+    other.send_keys("\ue007")  # enter
+    settled(page)
+    assert not one(page, "#frame").is_displayed()
+    assert page.execute_script("return document.activeElement === arguments[0]", other)  # no focus is taken away
+    press(page, "#repair [value=scratches]")
+    settled(page)
+    press(page, "#brush")
+    until(one(page, "#filled").is_displayed)
+    drag(page, "#filled", (60, 0))
+    until(one(page, "#brush-clear").is_displayed)
+    settled(page)
+    press(page, "#gallery li:nth-child(1) .thumb")
+    settled(page)
+    press(page, "#repair [value=scratches]")
+    settled(page)
+    assert not one(page, "#brush-clear").is_displayed()
+    press(page, "#gallery li:nth-child(2) .thumb")
+    settled(page)
+    assert one(page, "#brush-clear").is_displayed()
+    assert problems(page) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from support.servers import Running
+from support.waiting import until
 
 
 def open_page(browser: Any, server: Running) -> None:
     browser.get(server.url)
     until(lambda: browser.execute_script("return document.body.dataset.ready"))
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait for a condition; return what it is."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.03)
-    return value
 
 
 def one(page: Any, selector: str) -> Any:

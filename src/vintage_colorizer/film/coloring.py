@@ -70,8 +70,7 @@ def film_frames(source: Path, networks: Networks, options: FilmOptions) -> Itera
     options = with_look(options)
     plan = make_plan(source, networks, options, "ffv1")
     whole = Segment(0, plan.first, len(plan.starts))
-    kept = None if options.colors is None else kept_colors(Path(options.colors))
-    for frame, _ in colored_frames(plan, whole, networks, kept):
+    for frame, _ in colored_frames(plan, whole, networks, kept_colors(options.colors)):
         yield frame
 
 
@@ -97,8 +96,7 @@ def color_segment(
         The mean strength of the segment's color.
     """
     writer = SegmentWriter(path, plan.encoding)
-    folder = plan.options.colors or colors
-    kept = None if folder is None else kept_colors(Path(folder))
+    kept = kept_colors(plan.options.colors or colors)
     try:
         total = 0.0
         for frame, strength in colored_frames(plan, segment, networks, kept):

@@ -88,9 +88,9 @@ class KeptColors:
 
 
 @lru_cache(maxsize=4)
-def kept_colors(folder: Path) -> KeptColors:
-    """The proposals kept in a folder; what this process has found there is not looked for again."""
-    return KeptColors(folder)
+def kept_colors(folder: str | Path | None) -> KeptColors | None:
+    """The proposals kept in a folder, if there is one; what this process has found there is not looked for again."""
+    return None if folder is None else KeptColors(Path(folder))
 
 
 class Colors:

@@ -87,7 +87,9 @@ class Service:
         def read_and_work(upload: Upload, task: Task) -> Result:
             if upload.reference is not None:
                 raise HTTPException(400, "Nothing is colored here, so a reference says nothing; leave it out.")
-            return self._work(upload, task, lambda photo, marks: work(self._prepared(photo, options, marks), task))
+            return self._work(
+                upload, task, lambda photo, marks: work(self._prepared(photo, options, marks, task), task)
+            )
 
         return await self._serve(request, read_and_work)
 
@@ -99,7 +101,7 @@ class Service:
         def read_and_work(upload: Upload, task: Task) -> Result:
             guide = None if upload.reference is None else self._guide(upload.reference, options)
             return self._work(
-                upload, task, lambda photo, marks: work(self._prepared(photo, options, marks), guide, task)
+                upload, task, lambda photo, marks: work(self._prepared(photo, options, marks, task), guide, task)
             )
 
         return await self._serve(request, read_and_work)
@@ -123,10 +125,13 @@ class Service:
         except InputError as error:
             raise error.about("The reference") from None
 
-    def _prepared(self, photo: Photo, options: PhotoOptions | None, marks: Photo | None) -> Photo:
+    def _prepared(self, photo: Photo, options: PhotoOptions | None, marks: Photo | None, task: Task) -> Photo:
         if marks is not None and not (options and options.repair):
             raise HTTPException(400, "Nothing is repaired here, so marks say nothing; leave them out.")
-        return photo if options is None else self.colorizer.prepared(photo, options, marks)
+        if options is not None:
+            photo = self.colorizer.prepared(photo, options, marks)
+            task.check()
+        return photo
 
     def _work(self, upload: Upload, task: Task, work: Callable[[Photo, Photo | None], Result]) -> Result:
         data, limit = upload.file.read(), self.options.max_megapixels

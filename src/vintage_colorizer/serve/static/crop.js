@@ -1,17 +1,14 @@
 // @ts-check
 // Which part of the photo is kept: a frame over it, dragged with a pointer or moved with arrow keys.
 
-import { find, on } from "./dom.js";
+import { ARROWS, find, on, pointIn } from "./dom.js";
 import { cropOf, hintsBeyond, hintsWithin, inside, partOf } from "./placed.js";
 import { t } from "./words.js";
 
 /** @import { Chosen, Item } from "./item.js" */
 /** @import { Part } from "./placed.js" */
 
-const STEP = 0.01; // of the picture, for a press of an arrow key
 const LEAST = 0.05; // of the picture: a side of the frame
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 const CORNERS = [[0, 1], [2, 1], [0, 3], [2, 3]]; // which two of left, top, right and bottom each moves
 const NAMES = ["corner_upper_left", "corner_upper_right", "corner_lower_left", "corner_lower_right"];
 
@@ -23,7 +20,7 @@ let change;
 let framed = null;
 /** @type {Part} */
 let part = [];
-/** @type {[number, number]} where the pointer was, while it moves the frame */
+/** @type {[number, number]} where in the photo the pointer was, while it moves the frame */
 let held = [0, 0];
 
 /**
@@ -56,9 +53,10 @@ function open() {
 }
 
 function close() {
+  const focused = document.activeElement?.closest("#frame, #crop-bar");
   framed = null;
   toggle(false);
-  find("#crop").focus({ preventScroll: true });
+  if (focused) find("#crop").focus({ preventScroll: true });
 }
 
 /** @param {boolean} now */
@@ -122,10 +120,10 @@ function keyed(event) {
 /** @param {PointerEvent} event */
 function pointed(event) {
   const target = /** @type {Element} */ (event.target);
-  const { width, height } = find("#frame").getBoundingClientRect();
+  const [x, y] = pointIn(find("#frame"), event);
   if (event.type === "pointerdown" && target.matches(".kept, .corner")) target.setPointerCapture(event.pointerId);
   else if (event.type === "pointermove" && target.hasPointerCapture(event.pointerId)) {
-    move(sidesOf(target), [(event.clientX - held[0]) / width, (event.clientY - held[1]) / height]);
+    move(sidesOf(target), [x - held[0], y - held[1]]);
   }
-  held = [event.clientX, event.clientY];
+  held = [x, y];
 }

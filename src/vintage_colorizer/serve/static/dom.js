@@ -31,6 +31,22 @@ export function onFiles(selector, act) {
   });
 }
 
+export const STEP = 0.01; // of a picture, for a press of an arrow key
+
+/** @type {Record<string, [number, number]>} */
+export const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+
+/**
+ * Where in an element a pointer is, in parts of it.
+ * @param {Element} element
+ * @param {{clientX: number, clientY: number}} event
+ * @returns {[number, number]}
+ */
+export function pointIn(element, { clientX, clientY }) {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return [(clientX - left) / width, (clientY - top) / height];
+}
+
 /**
  * A button with a name for those who cannot see it.
  * @param {string} kind

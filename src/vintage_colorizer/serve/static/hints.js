@@ -2,16 +2,12 @@
 // Colors that somebody knows: pins on the photo, and the same as a list for keyboard and screen reader.
 
 import { query, send } from "./api.js";
-import { button, find, on, onFiles } from "./dom.js";
+import { ARROWS, button, find, on, onFiles, pointIn, STEP } from "./dom.js";
 import { calm, complain, say, Told } from "./messages.js";
 import { t } from "./words.js";
 
 /** @import { Place } from "./api.js" */
 /** @import { Chosen, Item, Said } from "./item.js" */
-
-const STEP = 0.01; // of the photo, for a press of an arrow key
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
 /** @type {() => Item} */
 let current;
@@ -53,10 +49,7 @@ function addAtPointer(event) {
  * Where on the photo the pointer is.
  * @param {{clientX: number, clientY: number}} event
  */
-function pointedAt({ clientX, clientY }) {
-  const { left, top, width, height } = find("#pins").getBoundingClientRect();
-  return [(clientX - left) / width, (clientY - top) / height].map(inside);
-}
+const pointedAt = (event) => pointIn(find("#pins"), event).map(inside);
 
 /** @param {number} part */
 const inside = (part) => Math.round(1e4 * Math.min(1, Math.max(0, part))) / 1e4;

@@ -5,7 +5,7 @@
 // decoded from its file and merged with the same chroma, as the server will do it.
 
 import { draw, drawnAt, opened } from "./canvas.js";
-import { find, on } from "./dom.js";
+import { find, on, pointIn } from "./dom.js";
 import { Preview } from "./merge.js";
 import { t } from "./words.js";
 
@@ -177,15 +177,8 @@ function turned(event) {
   zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...pointOf(event));
 }
 
-/**
- * Where in the frame, in parts of it.
- * @param {{clientX: number, clientY: number}} event
- * @returns {[number, number]}
- */
-function pointOf({ clientX, clientY }) {
-  const { left, top, width, height } = frame();
-  return [(clientX - left) / width, (clientY - top) / height];
-}
+/** @param {{clientX: number, clientY: number}} event */
+const pointOf = (event) => pointIn(find("#view"), event);
 
 /** @param {PointerEvent} event */
 function pressed(event) {

@@ -3,17 +3,13 @@
 
 import { query, send } from "./api.js";
 import { drawingOn } from "./canvas.js";
-import { find, on, showSlider } from "./dom.js";
+import { ARROWS, find, on, pointIn, showSlider } from "./dom.js";
 import { calm, complain, isAbort } from "./messages.js";
 import { t } from "./words.js";
 
 /** @import { Chosen, Item } from "./item.js" */
 
 const VEIL = [214, 40, 40, 150]; // RGBA, over what is filled
-const STEP = 0.01; // of the picture, for a press of an arrow key
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-
 /** @type {() => Item} */
 let current;
 /** @type {(settings: Partial<Chosen>) => void} */
@@ -33,13 +29,13 @@ let drawing = false;
  */
 export function listen(shown, hear, paint) {
   [current, change] = [shown, hear];
-  on("#show-filled", "change", () => show());
+  on("#show-filled", "change", show);
   on("#without-color", "change", paint);
   on("#brush", "click", () => take(!brushing()));
   on("#brush-clear", "click", () => change({ marks: null }));
   on("#brush-size", "input", place);
   const filled = find("#filled");
-  for (const kind of ["pointerdown", "pointermove", "pointerup"]) filled.addEventListener(kind, pointed);
+  for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) filled.addEventListener(kind, pointed);
   filled.addEventListener("keydown", keyed);
 }
 
@@ -60,24 +56,26 @@ function take(now) {
 }
 
 /** Show what belongs to the current photo: the tools, and the veil where it is wanted. */
-export async function show() {
+export function show() {
   const item = current();
   const mends = item.settings.repair.some((one) => one !== "fade");
   find("#mending").hidden = !item.settings.repair.length;
   find("#brush").hidden = find("#show-filled").closest("label").hidden = !mends;
   find("#brush-clear").hidden = !item.settings.marks;
-  if (!mends && brushing()) {
-    take(false);
-    return;
-  }
   find(".tag.right").textContent = withoutColor() ? t("repaired") : t("after");
-  const wanted = mends && (find("#show-filled").checked || brushing());
-  if (!wanted) {
-    waiting.abort();
-    find("#filled").hidden = true;
-    asked = "";
-    return;
-  }
+  if (!mends && brushing()) take(false);
+  else if (mends && (find("#show-filled").checked || brushing())) askForVeil(item);
+  else takeVeilAway();
+}
+
+function takeVeilAway() {
+  waiting.abort();
+  find("#filled").hidden = true;
+  asked = "";
+}
+
+/** @param {Item} item */
+async function askForVeil(item) {
   if (!asked.startsWith(`${item.number} `)) find("#filled").hidden = true;
   if (!item.preview || item.stale) return; // an old veil stays until there is a new one
   const { repair: only, rotate, crop, marks } = item.settings;
@@ -87,11 +85,13 @@ export async function show() {
   [asked, askedWith] = [now, marks];
   waiting.abort();
   calm(show);
-  waiting = new AbortController();
+  const { signal } = (waiting = new AbortController());
   try {
     await load(marks);
-    const answer = await send(path, item.file, { signal: waiting.signal, beside: { marks } });
-    await drawVeil(await createImageBitmap(await answer.blob()));
+    const answer = await send(path, item.file, { signal, beside: { marks } });
+    const mask = await createImageBitmap(await answer.blob());
+    if (!signal.aborted && !drawing) drawVeil(mask); // a stroke that goes on asks for another one
+    mask.close();
   } catch (error) {
     if (isAbort(error)) return;
     asked = "";
@@ -100,17 +100,12 @@ export async function show() {
 }
 
 /** @param {ImageBitmap} mask */
-async function drawVeil(mask) {
-  if (drawing) { // the stroke that goes on asks for another one
-    mask.close();
-    return;
-  }
+function drawVeil(mask) {
   const veil = find("#filled");
   const { width, height } = find("#after");
   Object.assign(veil, { width, height });
   const context = drawingOn(veil);
   context.drawImage(mask, 0, 0, width, height);
-  mask.close();
   const pixels = context.getImageData(0, 0, width, height);
   for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(pixels.data[i] > 40 ? VEIL : [0, 0, 0, 0], i);
   context.putImageData(pixels, 0, 0);
@@ -130,7 +125,7 @@ async function load(marks) {
   layered = marks;
   if (!marks) return;
   const bitmap = await createImageBitmap(marks);
-  drawingOn(layer).drawImage(bitmap, 0, 0, width, height);
+  if (marks === layered) drawingOn(layer).drawImage(bitmap, 0, 0, width, height); // else others came meanwhile
   bitmap.close();
 }
 
@@ -158,7 +153,9 @@ function stroke(to) {
 }
 
 async function keep() {
+  const item = current();
   const marks = await layer.convertToBlob({ type: "image/png" });
+  if (item !== current()) return; // the strokes are not of that photo
   layered = marks;
   change({ marks });
 }
@@ -166,8 +163,7 @@ async function keep() {
 /** @param {PointerEvent} event */
 function pointed(event) {
   if (!brushing()) return;
-  const { left, top, width, height } = find("#filled").getBoundingClientRect();
-  const to = [(event.clientX - left) / width, (event.clientY - top) / height];
+  const to = pointIn(find("#filled"), event);
   if (event.type === "pointerdown") {
     find("#filled").setPointerCapture(event.pointerId);
     at = to;
@@ -176,7 +172,7 @@ function pointed(event) {
   if (drawing) stroke(to);
   else at = to;
   place();
-  if (event.type !== "pointerup" || !drawing) return;
+  if (event.type === "pointerdown" || event.type === "pointermove" || !drawing) return;
   drawing = false;
   keep();
 }
